@@ -1,0 +1,65 @@
+// Source -> preprocess -> engine -> postprocess, one frame at a time.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "edgecore/backend.h"
+#include "edgecore/model.h"
+#include "edgecore/postprocess.h"
+#include "edgecore/source.h"
+#include "edgecore/status.h"
+
+namespace edgecore {
+
+/// pipeline.yaml, paths made absolute against the file's own folder.
+struct PipelineConfig {
+  SourceRequest source;
+  std::filesystem::path model;             // the description, not the model file
+  std::string backend = "cpu";
+  EngineRequest engine;                    // device, threads, options; `model` is filled from the description
+  std::filesystem::path annotate;          // folder for annotated JPEGs; empty: none
+  bool digests = false;                    // add frame and tensor digests to each result (for comparisons)
+};
+
+Result<PipelineConfig> load_pipeline_config(const std::filesystem::path& yaml);
+
+struct Timings {
+  std::int64_t decode_us = 0, preprocess_us = 0, infer_us = 0, postprocess_us = 0;
+};
+
+struct FrameResult {
+  Frame frame;
+  std::vector<Detection> detections;
+  Timings timings;
+  std::uint64_t frame_digest = 0;   // only with PipelineConfig::digests
+  std::uint64_t tensor_digest = 0;
+};
+
+/// Move-only, one thread at a time. open() fails before the first frame on anything that cannot work.
+class Pipeline {
+ public:
+  static Result<Pipeline> open(const PipelineConfig& config, const std::filesystem::path& backends);
+  Pipeline(Pipeline&&) noexcept;
+  Pipeline& operator=(Pipeline&&) noexcept;
+  ~Pipeline();
+
+  /// nullopt at the end of the source.
+  Result<std::optional<FrameResult>> next();
+  const ModelDescription& model() const noexcept;
+
+ private:
+  struct State;
+  explicit Pipeline(std::unique_ptr<State> state) noexcept;
+  std::unique_ptr<State> state_;
+};
+
+/// One line of the runner's output, without the line break:
+/// {"frame", "pts_us", "detections": [{"label", "score", "box": [x0, y0, x1, y1]}], "timings_us": {...}}
+std::string to_json(const FrameResult& result, const std::vector<std::string>& labels);
+
+}  // namespace edgecore
