@@ -32,12 +32,17 @@ struct Timings {
   std::int64_t decode_us = 0, preprocess_us = 0, infer_us = 0, postprocess_us = 0;
 };
 
+/// 64-bit FNV-1a of the decoded picture and of the model's input tensor.
+struct Digests {
+  std::uint64_t frame = 0;
+  std::uint64_t tensor = 0;
+};
+
 struct FrameResult {
   Frame frame;
   std::vector<Detection> detections;
   Timings timings;
-  std::uint64_t frame_digest = 0;   // only with PipelineConfig::digests
-  std::uint64_t tensor_digest = 0;
+  std::optional<Digests> digests;  // only with PipelineConfig::digests
 };
 
 /// Move-only, one thread at a time. open() fails before the first frame on anything that cannot work.
@@ -60,6 +65,7 @@ class Pipeline {
 
 /// One line of the runner's output, without the line break:
 /// {"frame", "pts_us", "detections": [{"label", "score", "box": [x0, y0, x1, y1]}], "timings_us": {...}}
+/// Boxes in pixels to 3 decimals, scores to 6; "digests": {"frame", "tensor"} as 16 hex digits where asked for.
 std::string to_json(const FrameResult& result, const std::vector<std::string>& labels);
 
 }  // namespace edgecore

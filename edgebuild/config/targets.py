@@ -1,0 +1,113 @@
+"""Target rows by name, alias or family, with everything they name; all errors at once."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from edgebuild.config.yaml import did_you_mean, load_yaml
+from edgebuild.digest import digest_of, sha256_file
+from edgebuild.errors import ConfigError, ConfigErrors
+from edgebuild.model.recipe import SysrootLock, SysrootRecipe, ToolchainLock, ToolchainRecipe
+from edgebuild.model.target import Contract, TargetRow, TargetSpec
+from edgebuild.workspace import Workspace
+
+T = TypeVar("T")
+_ROWS = Path(__file__).resolve().parent.parent / "targets"
+_CONTRACTS = _ROWS.parent / "contracts"
+
+
+def row_names() -> tuple[str, ...]:
+    """Every row, by glob: the files are the list."""
+    return tuple(sorted(path.stem for path in _ROWS.glob("*.yaml")))
+
+
+def load_row(name: str) -> TargetRow:
+    return load_yaml(_ROWS / f"{name}.yaml", TargetRow)
+
+
+def resolve_names(pattern: str) -> tuple[str, ...]:
+    """Rows meant by `--target`: a name, an alias, or a family such as 'generic-*'. Raises ConfigError."""
+    names = row_names()
+    if pattern in names:
+        return (pattern,)
+    aliases = {alias: name for name in names for alias in load_row(name).alias}
+    if pattern in aliases:
+        return (aliases[pattern],)
+    if family := tuple(fnmatch.filter(names, pattern)) if "*" in pattern else ():
+        return family
+    hint = did_you_mean(pattern, (*names, *aliases))
+    msg = f"--target: no target named '{pattern}'"
+    raise ConfigError(msg, f"{hint}`edgebuild targets` lists all {len(names)}.")
+
+
+def load_target(name: str, ws: Workspace) -> TargetSpec:
+    """A row and all it names. Raises ConfigErrors with every problem found."""
+    errors: list[ConfigError] = []
+
+    def attempt(load: Callable[[], T]) -> T | None:
+        try:
+            return load()
+        except ConfigError as err:
+            errors.append(err)
+            return None
+
+    row = load_row(name)
+    contract = attempt(lambda: load_yaml(_CONTRACTS / f"{row.contract}.yaml", Contract))
+    toolchain = attempt(lambda: load_toolchain(row.toolchain, ws))
+    wanted = sorted({*row.roots, *(python.headers for python in row.python)})
+    sysroots = {wish: attempt(lambda wish=wish: load_sysroot(wish, ws)) for wish in wanted}
+    if contract and contract.arch != row.match.arch:
+        errors.append(ConfigError(f"{name}.yaml: match.arch is {row.match.arch}, but contract '{row.contract}' is for {contract.arch}"))
+    for wish, pair in sysroots.items():
+        if pair and pair[0].arch != row.match.arch:
+            errors.append(ConfigError(f"{name}.yaml: sysroot '{wish}' is for {pair[0].arch}, the row for {row.match.arch}"))
+    for backend in row.backends:
+        if not (ws.core_source / "backends" / backend).is_dir():
+            errors.append(ConfigError(f"{name}.yaml: backends: no folder cpp_core/backends/{backend}"))
+    if errors:
+        raise ConfigErrors(errors)
+    assert contract and toolchain
+    return TargetSpec(
+        name=name,
+        row=row,
+        contract=contract,
+        toolchain=toolchain[0],
+        toolchain_lock=toolchain[1],
+        sysroots={wish: pair for wish, pair in sysroots.items() if pair},
+    )
+
+
+def load_toolchain(name: str, ws: Workspace) -> tuple[ToolchainRecipe, ToolchainLock]:
+    """Recipe and lock; a lock made from another recipe is refused."""
+    return _with_lock("toolchains", name, ToolchainRecipe, ToolchainLock, "toolchain", ws)
+
+
+def load_sysroot(name: str, ws: Workspace) -> tuple[SysrootRecipe, SysrootLock]:
+    """Recipe and lock; a lock made from another recipe is refused."""
+    return _with_lock("sysroots", name, SysrootRecipe, SysrootLock, "sysroot", ws)
+
+
+def recipe_digest(path: Path) -> str:
+    """What a lock records of the recipe it was made from."""
+    return digest_of(sha256_file(path))
+
+
+def _with_lock(room: str, name: str, recipe_kind: type, lock_kind: type, verb: str, ws: Workspace) -> tuple:
+    path = ws.find(room, f"{name}.yaml")
+    if not path.is_file():
+        known = tuple(sorted(file.stem for file in path.parent.glob("*.yaml")))
+        msg = f"no {verb} named '{name}' ({room}/{name}.yaml)"
+        raise ConfigError(msg, did_you_mean(name, known) + f"there are: {', '.join(known)}.")
+    lock_path = path.with_suffix(".lock")
+    remedy = f"`edgebuild {verb} lock {name}` makes a new one."
+    if not lock_path.is_file():
+        msg = f"{lock_path}: missing"
+        raise ConfigError(msg, remedy)
+    recipe, lock = load_yaml(path, recipe_kind), load_yaml(lock_path, lock_kind)
+    if lock.recipe != recipe_digest(path):
+        msg = f"{lock_path}: no longer matches {path.name}, which has changed since"
+        raise ConfigError(msg, remedy)
+    return recipe, lock

@@ -1,0 +1,231 @@
+"""Verified downloads: whatever the place, a file counts only with the sha256 that a lock names."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import html.parser
+import http.client
+import os
+import shutil
+import ssl
+import subprocess
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterable
+from pathlib import Path
+
+from edgebuild.digest import sha256_file
+from edgebuild.errors import NotAvailable, VerificationError
+from edgebuild.log import Step
+from edgebuild.model.recipe import Download
+from edgebuild.workspace import Workspace
+
+_CHUNK_BYTES = 1 << 18
+_TIMEOUT_S = 60
+_ATTEMPTS = 3
+
+
+def fetch(download: Download, *, ws: Workspace, step: Step | None = None) -> Path:
+    """The file in the cache, fetched if it is not there yet. Raises NotAvailable or VerificationError."""
+    place = cached_path(download, ws)
+    if place.is_file():
+        return place
+    if ws.offline:
+        msg = f"{download.file}: not in the cache, and --offline forbids fetching it"
+        raise NotAvailable(msg, f"run once without --offline, or copy it to {place}.")
+    with ws.lock(f"download-{download.sha256[:16]}"), ws.scratch("download") as scratch:
+        if place.is_file():
+            return place
+        part = scratch / download.file
+        _transfer(_locate(download), part, download, step)
+        verify(part, download)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        part.replace(place)
+    return place
+
+
+def fetch_all(downloads: Iterable[Download], *, ws: Workspace, step: Step | None = None) -> list[Path]:
+    """All of them, in order. Offline, everything that is missing is named at once."""
+    downloads = list(downloads)
+    missing = [download.file for download in downloads if not cached_path(download, ws).is_file()]
+    if ws.offline and missing:
+        shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+        msg = f"{len(missing)} files are not in the cache, and --offline forbids fetching them: {shown}"
+        raise NotAvailable(msg, "run once without --offline.")
+    paths = []
+    for done, download in enumerate(downloads):
+        paths.append(fetch(download, ws=ws))
+        if step:
+            step.progress(done + 1, len(downloads), "files")
+    return paths
+
+
+def cached_path(download: Download, ws: Workspace) -> Path:
+    return ws.cache / "downloads" / download.sha256[:2] / f"{download.sha256}-{download.file}"
+
+
+def verify(path: Path, download: Download) -> None:
+    """Raises VerificationError unless the bytes are the locked ones."""
+    found = sha256_file(path)
+    if found != download.sha256:
+        msg = f"{download.file}: sha256 is {found}, but the lock says {download.sha256}"
+        raise VerificationError(msg, "the file has changed at its source or on its way; nothing was kept.")
+
+
+def _locate(download: Download) -> str:
+    if download.pypi:
+        return pypi_url(download.pypi, download.file)
+    if download.apt:
+        return f"{debian_mirror(download.suite)}/{download.apt}"
+    return download.url
+
+
+def _transfer(url: str, part: Path, download: Download, step: Step | None) -> None:
+    """Bytes of url into part; a broken connection goes on where it stopped, up to _ATTEMPTS times."""
+    problem = ""
+    for _ in range(_ATTEMPTS):
+        have = part.stat().st_size if part.exists() else 0
+        try:
+            request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+            with _open(request) as response:
+                resumed = response.status == http.HTTPStatus.PARTIAL_CONTENT
+                length = int(response.headers.get("Content-Length") or 0)
+                expected = length + (have if resumed else 0)
+                with part.open("ab" if resumed else "wb") as file:
+                    while chunk := response.read(_CHUNK_BYTES):
+                        file.write(chunk)
+                        if step:
+                            step.progress(file.tell(), expected, "B")
+            size = part.stat().st_size
+            if size >= expected:
+                return
+            problem = f"the connection ended after {size} of {expected} bytes"
+        except urllib.error.HTTPError as err:
+            if err.code in (403, 404, 410):
+                msg = f"{download.file}: gone from its source (HTTP {err.code})"
+                raise NotAvailable(msg, _refresh_hint(download)) from err
+            problem = f"HTTP {err.code}"
+        except (OSError, http.client.HTTPException) as err:
+            problem = str(getattr(err, "reason", None) or err) or type(err).__name__
+    msg = f"{download.file}: could not be fetched: {problem}"
+    raise NotAvailable(msg, "check the network and try again; nothing was kept.")
+
+
+def _refresh_hint(download: Download) -> str:
+    if download.apt:
+        return "a point release replaced it: `edgebuild sysroot lock NAME --refresh` takes the new version."
+    return "make a new lock, or put the file into the cache by hand."
+
+
+def _open(request: urllib.request.Request | str) -> http.client.HTTPResponse:
+    context = ssl.create_default_context(cafile=_ca_file())
+    return urllib.request.urlopen(request, timeout=_TIMEOUT_S, context=context)  # noqa: S310
+
+
+# ---- The Python package index, as the user's pip is configured ----
+
+
+@functools.cache
+def _pip_config() -> dict[str, str]:
+    """pip's own view of its configuration files and environment: {"global.index-url": ...}."""
+    listing = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
+    ).stdout
+    pairs = (line.split("=", 1) for line in listing.splitlines() if "=" in line)
+    return {name.strip(): value.strip().strip("'\"") for name, value in pairs}
+
+
+def _pip_setting(name: str) -> str:
+    environment = os.environ.get("PIP_" + name.upper().replace("-", "_"), "")
+    config = _pip_config() if not environment else {}
+    return environment or config.get(f":env:.{name}", "") or config.get(f"global.{name}", "")
+
+
+def _ca_file() -> str | None:
+    if os.environ.get("SSL_CERT_FILE"):
+        return None  # the default context honours it
+    cert = _pip_setting("cert")
+    return cert if cert and Path(cert).is_file() else None
+
+
+@functools.cache
+def package_index() -> str:
+    """The index pip would ask, without a trailing slash; pip's built-in default when nothing is configured."""
+    if configured := _pip_setting("index-url"):
+        return configured.rstrip("/")
+    asked = [sys.executable, "-c", "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"]
+    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip().rstrip("/")
+
+
+class _Links(html.parser.HTMLParser):
+    """href by link text, of a PEP 503 project page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.files: dict[str, str] = {}
+        self._href = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "a":
+            self._href = dict(attrs).get("href") or ""
+
+    def handle_data(self, data: str) -> None:
+        if self._href:
+            self.files[data.strip()] = self._href
+            self._href = ""
+
+
+def pypi_files(project: str) -> dict[str, str]:
+    """File name -> absolute address (with its #sha256=) of everything the index has for a project."""
+    page = f"{package_index()}/{project}/"
+    try:
+        with _open(urllib.request.Request(page, headers={"Accept": "text/html"})) as response:
+            links = _Links()
+            links.feed(response.read().decode())
+            base = response.url
+    except (OSError, http.client.HTTPException) as err:
+        msg = f"{project}: the Python package index did not answer ({getattr(err, 'reason', err)})"
+        raise NotAvailable(msg, "check the network and pip's index-url.") from err
+    return {name: urllib.parse.urljoin(base, href) for name, href in links.files.items()}
+
+
+def pypi_url(project: str, file: str) -> str:
+    """Address of one file of a project."""
+    files = pypi_files(project)
+    if file not in files:
+        msg = f"{file}: the Python package index has no such file for {project}"
+        raise NotAvailable(msg, "make a new lock.")
+    return files[file].split("#")[0]
+
+
+def pypi_download(project: str, file: str) -> Download:
+    """A Download record for a lock, with the sha256 that the index itself states."""
+    address = pypi_files(project).get(file, "")
+    sha256 = urllib.parse.parse_qs(urllib.parse.urlsplit(address).fragment).get("sha256", [""])[0]
+    if not sha256:
+        with _open(pypi_url(project, file)) as response:
+            sha256 = hashlib.file_digest(response, "sha256").hexdigest() if sys.version_info >= (3, 11) else hashlib.sha256(response.read()).hexdigest()
+    return Download(file=file, sha256=sha256, pypi=project)
+
+
+# ---- The distribution's mirror, as the host's apt is configured ----
+
+
+@functools.cache
+def debian_mirror(suite: str) -> str:
+    """Base address of the host's own Debian mirror. EDGEBUILD_DEBIAN_MIRROR overrides (other distributions)."""
+    if configured := os.environ.get("EDGEBUILD_DEBIAN_MIRROR"):
+        return configured.rstrip("/")
+    if not shutil.which("apt-get"):
+        msg = f"this machine has no apt, which the packages of '{suite}' come through"
+        raise NotAvailable(msg, "set EDGEBUILD_DEBIAN_MIRROR to a Debian mirror, or use a machine with apt.")
+    asked = ["apt-get", "indextargets", "--format", "$(REPO_URI) $(ORIGIN) $(SUITE)", "Created-By: Packages"]
+    lines = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split("\n")
+    mirrors = sorted({line.split()[0] for line in lines if " Debian " in f"{line} " and "security" not in line})
+    if not mirrors:
+        msg = "the host's apt is not configured for a Debian mirror"
+        raise NotAvailable(msg, "set EDGEBUILD_DEBIAN_MIRROR, or run `apt-get update` first.")
+    return mirrors[0].rstrip("/")

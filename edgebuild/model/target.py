@@ -1,0 +1,84 @@
+"""A target row and the device contract it names: the only place where the axes meet."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from edgebuild.model.arch import ARCHES, Arch, ArchName
+from edgebuild.model.recipe import Record, SysrootLock, SysrootRecipe, ToolchainLock, ToolchainRecipe
+
+Proof = Literal["hardware", "simulator", "emulated", "native", "link-checked", "none"]
+
+
+class Match(Record):
+    arch: ArchName
+
+
+class PythonSpec(Record):
+    """A Python on the box. headers: name of the sysroot that carries libpython's development files."""
+
+    version: str  # "3.9"
+    headers: str
+    pybind11: str  # version that still supports this Python
+
+    @property
+    def tag(self) -> str:
+        return "cp" + self.version.replace(".", "")
+
+
+class ProofSpec(Record):
+    """How far the row has been proven, honestly. by: what ran it."""
+
+    level: Proof
+    by: str = ""
+
+
+class TargetRow(Record):
+    """edgebuild/targets/NAME.yaml."""
+
+    title: str
+    match: Match
+    contract: str
+    toolchain: str
+    backends: tuple[str, ...]
+    roots: tuple[str, ...] = ()  # sysroots the artifact is run in under emulation; the first is the default
+    alias: tuple[str, ...] = ()
+    python: tuple[PythonSpec, ...] = ()
+    proof: ProofSpec = ProofSpec(level="none")
+
+
+class CpuSpec(Record):
+    """model: what is on the box. emulated_as: nearest lower CPU that the emulator knows.
+
+    cpuinfo: lines of /proc/cpuinfo ("CPU part" -> "0xd03") for emulators that show the host's instead.
+    """
+
+    model: str
+    emulated_as: str
+    cpuinfo: dict[str, str] = {}
+
+
+class Contract(Record):
+    """edgebuild/contracts/NAME.yaml: what the box can load. A version is the highest node it provides."""
+
+    title: str
+    arch: ArchName
+    cpu: CpuSpec
+    libraries: dict[str, dict[str, str]]  # SONAME -> {"GLIBC": "2.31"}; {} for a library without versions
+    page_size: int = 4096
+    sources: tuple[str, ...] = ()  # where the facts come from
+
+
+class TargetSpec(Record):
+    """A row with everything it names, loaded and checked: what stages take."""
+
+    name: str
+    row: TargetRow
+    contract: Contract
+    toolchain: ToolchainRecipe
+    toolchain_lock: ToolchainLock
+    sysroots: dict[str, tuple[SysrootRecipe, SysrootLock]]  # every sysroot the row names
+
+    @property
+    def arch(self) -> Arch:
+        return ARCHES[self.row.match.arch]
