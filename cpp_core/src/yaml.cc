@@ -3,107 +3,19 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdio>
 #include <fstream>
 #include <iterator>
-#include <limits>
-#include <map>
-#include <optional>
-#include <ryml.hpp>
 
 #include "suggest.h"
 #include "yaml_text.h"
+#include "yaml_tree.h"
 
 namespace edgecore::yaml {
-
-struct DocumentState {
-  std::string name;
-  std::string text;  // the tree points into it
-  ryml::Tree tree;
-  std::vector<std::size_t> lines;                         // by node, from 1
-  std::map<std::size_t, std::vector<std::string>> asked;  // by map node: the keys somebody read
-  std::optional<Error> problem;                           // the first one
-};
-
 namespace {
 
-constexpr std::size_t kAbsent = ryml::NONE;
 constexpr std::uintmax_t kMaxBytes = 1U << 20U;  // descriptions are a few kB; a megabyte is a mistaken path
-constexpr char kByteOrderMark[] = "\xEF\xBB\xBF";
-
-std::string text_of(ryml::csubstr piece) { return {piece.str, piece.len}; }
-ryml::csubstr piece_of(std::string_view text) { return {text.data(), text.size()}; }
-
-// --- Parsing. rapidyaml's error callbacks must not return, so they throw; parse() catches. -------------
-
-struct ParserStopped {
-  std::string problem;
-  std::size_t line;  // from 0
-};
-
-[[noreturn]] void stop(ryml::csubstr message, std::size_t line) {
-  const std::string text = text_of(message);
-  throw ParserStopped{text.substr(0, text.find('\n')), line};
-}
-
-ryml::Callbacks throwing_callbacks() {
-  ryml::Callbacks callbacks;
-  callbacks.set_error_basic([](ryml::csubstr message, const ryml::ErrorDataBasic&, void*) { stop(message, ryml::npos); });
-  callbacks.set_error_parse([](ryml::csubstr message, const ryml::ErrorDataParse& place, void*) { stop(message, place.ymlloc.line); });
-  callbacks.set_error_visit([](ryml::csubstr message, const ryml::ErrorDataVisit&, void*) { stop(message, ryml::npos); });
-  return callbacks;
-}
-
-void parse_into(DocumentState& state) {
-  const ryml::Callbacks callbacks = throwing_callbacks();
-  state.tree = ryml::Tree(callbacks);
-  ryml::EventHandlerTree handler(callbacks);
-  ryml::Parser parser(&handler, ryml::ParserOptions().locations(true));
-  ryml::parse_in_place(&parser, ryml::substr(state.text.data(), state.text.size()), &state.tree);
-  for (ryml::id_type node = 0; node < state.tree.size(); ++node) {
-    state.lines.push_back(state.tree.location(parser, node).line + 1);
-  }
-}
-
-std::string place(const DocumentState& state, std::size_t node, const std::string& path) {
-  std::string text = state.name;
-  if (node != kAbsent) text += ":" + std::to_string(state.lines[node]);
-  if (!path.empty()) text += ": " + path;
-  return text + ": ";
-}
-
-std::string join(const std::string& path, std::string_view key) {
-  return path.empty() ? std::string(key) : path + "." + std::string(key);
-}
-
-std::string path_of(const ryml::Tree& tree, std::size_t node) {
-  const std::size_t parent = tree.parent(node);
-  if (parent == kAbsent) return {};
-  if (tree.has_key(node)) return join(path_of(tree, parent), text_of(tree.key(node)));
-  return path_of(tree, parent) + "[" + std::to_string(tree.child_pos(parent, node)) + "]";
-}
-
-bool is_repeated_key(const ryml::Tree& tree, std::size_t node) {
-  return tree.has_key(node) && tree.find_child(tree.parent(node), tree.key(node)) != node;
-}
-
-/// What YAML allows and a person misreads.
-Status check_tree(const DocumentState& state) {
-  const ryml::Tree& tree = state.tree;
-  const auto refuse = [&](std::size_t node, const char* problem) {
-    return Error{Code::kInvalidArgument, place(state, node, path_of(tree, node)) + problem, {}};
-  };
-  if (tree.is_stream(tree.root_id())) return refuse(tree.root_id(), "several documents in one file");
-  if (!tree.is_map(tree.root_id())) return refuse(tree.root_id(), "expected 'key: value' lines");
-  for (ryml::id_type node = 0; node < tree.size(); ++node) {
-    const ryml::NodeType type = tree.type(node);
-    if (type.has_anchor() || type.is_ref()) return refuse(node, "anchors and aliases are not supported");
-    if (type.has_key_tag() || type.has_val_tag()) return refuse(node, "tags are not supported");
-    if (is_repeated_key(tree, node)) return refuse(node, "key given twice");
-  }
-  return {};
-}
-
-// --- Values ------------------------------------------------------------------------------------------
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 /// How a message calls what it found.
 std::string found(const ryml::Tree& tree, std::size_t node) {
@@ -194,4 +106,145 @@ class Reader {
   const ryml::Tree& tree_;
 };
 
+/// Reads a number and checks its bounds; false leaves the field to its default.
+template <typename Wide, typename T>
+void read_within(DocumentState& state, std::size_t node, T& field, T low, T high) {
+  Wide number{};
+  Reader reader(state);
+  if (node == kAbsent || !reader.read(node, number)) return;
+  if (number < static_cast<Wide>(low) || number > static_cast<Wide>(high)) {
+    reader.refuse(node, "expected " + shown(low) + " to " + shown(high) + ", found " + shown(number));
+    return;
+  }
+  field = static_cast<T>(number);
+}
+
+template <typename T>
+void read_if_there(DocumentState& state, std::size_t node, T& field) {
+  if (node != kAbsent) Reader(state).read(node, field);
+}
+
 }  // namespace
+
+// --- Document ----------------------------------------------------------------------------------------
+
+Document::Document(std::unique_ptr<DocumentState> state) noexcept : state_(std::move(state)) {}
+Document::Document(Document&&) noexcept = default;
+Document& Document::operator=(Document&&) noexcept = default;
+Document::~Document() = default;
+
+Result<Document> Document::load(const std::filesystem::path& path) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) return Error{Code::kNotFound, path.string() + ": no such file", {}};
+  if (std::filesystem::file_size(path, error) > kMaxBytes) {
+    return Error{Code::kInvalidArgument, path.string() + ": larger than 1 MiB", "is it a YAML file at all?"};
+  }
+  std::ifstream file(path, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  if (!file) return Error{Code::kNotFound, path.string() + ": cannot be read", {}};
+  return parse(std::move(text), path.string());
+}
+
+Result<Document> Document::parse(std::string text, const std::string& name) {
+  if (text.compare(0, kByteOrderMark.size(), kByteOrderMark) == 0) text.erase(0, kByteOrderMark.size());
+  if (Status status = check_text(text, name); !status) return status.error();
+  if (text.find_first_not_of(" \r\n") == std::string::npos) return Error{Code::kInvalidArgument, name + ": is empty", {}};
+  auto state = parse_tree(std::move(text), name);
+  if (!state) return state.error();
+  return Document(std::move(*state));
+}
+
+Map Document::root() { return {state_.get(), state_->tree.root_id(), {}}; }
+
+Status Document::finish() const {
+  const ryml::Tree& tree = state_->tree;
+  for (const auto& [section, known] : state_->asked) {
+    for (std::size_t child = tree.first_child(section); child != kAbsent; child = tree.next_sibling(child)) {
+      const std::string key = text_of(tree.key(child));
+      if (std::find(known.begin(), known.end(), key) != known.end()) continue;
+      return Error{Code::kInvalidArgument, place(*state_, child, path_of(tree, child)) + "unknown key", suggest(key, known)};
+    }
+  }
+  return state_->problem ? Status(*state_->problem) : Status();
+}
+
+// --- Map ---------------------------------------------------------------------------------------------
+
+Map::Map(DocumentState* document, std::size_t node, std::string path)
+    : document_(document), node_(node), path_(std::move(path)) {}
+
+std::size_t Map::find(std::string_view key) {
+  if (node_ == kAbsent) return kAbsent;
+  document_->asked[node_].emplace_back(key);
+  return document_->tree.find_child(node_, ryml::csubstr(key.data(), key.size()));
+}
+
+Map Map::map(std::string_view key) {
+  std::size_t node = find(key);
+  if (node != kAbsent && !document_->tree.is_map(node)) {
+    Reader(*document_).refuse(node, "expected 'key: value' lines, found " + found(document_->tree, node));
+    node = kAbsent;
+  }
+  return {document_, node, join_path(path_, key)};
+}
+
+void Map::read(std::string_view key, std::string& field) { read_if_there(*document_, find(key), field); }
+void Map::read(std::string_view key, bool& field) { read_if_there(*document_, find(key), field); }
+void Map::read(std::string_view key, std::vector<std::string>& field) { read_if_there(*document_, find(key), field); }
+void Map::read(std::string_view key, std::vector<std::int64_t>& field) { read_if_there(*document_, find(key), field); }
+void Map::read(std::string_view key, Pairs& field) { read_if_there(*document_, find(key), field); }
+
+void Map::read(std::string_view key, std::array<float, 3>& field) {
+  const std::size_t node = find(key);
+  if (node == kAbsent) return;
+  Reader reader(*document_);
+  if (document_->tree.is_seq(node)) {
+    std::vector<float> list;
+    if (!reader.read(node, list)) return;
+    if (list.size() != field.size()) {
+      reader.refuse(node, "expected one number or three, found " + std::to_string(list.size()));
+      return;
+    }
+    std::copy(list.begin(), list.end(), field.begin());
+  } else if (float number = 0; reader.read(node, number)) {
+    field.fill(number);
+  }
+}
+
+void Map::read(std::string_view key, std::int64_t& field, std::int64_t low, std::int64_t high) {
+  read_within<std::int64_t>(*document_, find(key), field, low, high);
+}
+void Map::read(std::string_view key, std::int32_t& field, std::int32_t low, std::int32_t high) {
+  read_within<std::int64_t>(*document_, find(key), field, low, high);
+}
+void Map::read(std::string_view key, std::uint8_t& field, std::uint8_t low, std::uint8_t high) {
+  read_within<std::int64_t>(*document_, find(key), field, low, high);
+}
+void Map::read(std::string_view key, float& field, float low, float high) {
+  read_within<float>(*document_, find(key), field, low, high);
+}
+
+void Map::refuse(std::string_view key, std::string problem, std::string hint) {
+  if (document_->problem) return;
+  const std::size_t node = find(key);
+  document_->problem = Error{Code::kInvalidArgument,
+                             place(*document_, node == kAbsent ? node_ : node, join_path(path_, key)) + problem,
+                             std::move(hint)};
+}
+
+bool Map::must_have(std::string_view key) {
+  if (find(key) != kAbsent) return true;
+  refuse(key, "missing");
+  return false;
+}
+
+std::size_t Map::pick(std::string_view key, const std::vector<std::string>& words) {
+  const std::size_t node = find(key);
+  std::string word;
+  if (node == kAbsent || !Reader(*document_).read(node, word)) return words.size();
+  const auto picked = std::find(words.begin(), words.end(), word);
+  if (picked == words.end()) refuse(key, "no choice named '" + word + "'", suggest(word, words));
+  return static_cast<std::size_t>(picked - words.begin());
+}
+
+}  // namespace edgecore::yaml

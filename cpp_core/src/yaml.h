@@ -57,8 +57,6 @@ class Document {
 /// A mapping inside a document. Cheap to copy. A section that is absent reads as an empty one.
 class Map {
  public:
-  bool has(std::string_view key) const;
-
   /// The section under `key`.
   Map map(std::string_view key);
 
@@ -97,6 +95,7 @@ class Map {
  private:
   friend class Document;
   Map(DocumentState* document, std::size_t node, std::string path);
+  std::size_t find(std::string_view key);
   bool must_have(std::string_view key);
   std::size_t pick(std::string_view key, const std::vector<std::string>& words);
 
