@@ -1,0 +1,103 @@
+"""The command line: global options, exit codes, and where every error becomes words. Only this file exits."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from edgebuild import __version__
+from edgebuild.commands.context import Context
+from edgebuild.errors import INTERRUPTED, ConfigErrors, EdgebuildError
+from edgebuild.log import Log
+from edgebuild.run import run
+from edgebuild.workspace import Workspace
+
+# Verb -> one line of help. Modules are imported when their verb is called: start-up time is a feature.
+_VERBS = {
+    "build": "Cross-compile for a target and prove that the box can load the result.",
+    "run": "Run a program of a built artifact, natively or under emulation.",
+    "audit": "Check a file, folder, wheel or tarball against what a target's box can load.",
+    "targets": "List the targets, or show one with every value.",
+    "sysroot": "Provide, lock and list distribution sysroots.",
+    "toolchain": "Provide, lock and list toolchains.",
+    "doctor": "Say what is missing on this machine and what still works without it.",
+}
+
+
+class _Verbs(click.Group):
+    """Imports edgebuild.commands.VERB when it is needed, not before."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _VERBS:
+            return None
+        command: click.Command = importlib.import_module(f"edgebuild.commands.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_VERBS.items()))
+
+
+@click.command(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="edgebuild")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Output folder (default: out/).")
+@click.option("--offline", is_flag=True, help="Never use the network; name what is missing.")
+@click.option("--quiet", "-q", is_flag=True, help="No steps on stderr, errors only.")
+@click.pass_context
+def cli(ctx: click.Context, out: Path | None, offline: bool, quiet: bool) -> None:
+    """One C++ video-analytics core, many incompatible boxes.
+
+    \b
+    Exit codes: 0 done, 2 usage or configuration, 3 not available (missing tool, offline),
+    4 build failed, 5 audit refused, 6 verification refused, 130 interrupted.
+    Tab completion: eval "$(_EDGEBUILD_COMPLETE=bash_source edgebuild)" (also zsh_source, fish_source).
+    """
+    log = Log(quiet=quiet)
+    ctx.obj = Context(Workspace.open(project=Path.cwd(), out=out, log=log, offline=offline), run)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point. Every ending on purpose has its own exit code and no traceback."""
+    sys.exit(_run(argv))
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    try:
+        cli.main(args=argv, prog_name="edgebuild", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as err:
+        click.echo(err.format_message())
+        return 2
+    except click.ClickException as err:
+        click.echo(f"error: {err.format_message()}", err=True)
+        click.echo("  hint: `edgebuild --help` shows what there is.", err=True)
+        return 2
+    except ConfigErrors as err:
+        for each in err.errors:
+            _print_error(each)
+        return err.exit_code
+    except EdgebuildError as err:
+        _print_error(err)
+        return err.exit_code
+    except click.exceptions.Exit as err:
+        return err.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted; nothing half-written was kept.", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader has gone: say nothing more
+        return 0
+    return 0
+
+
+def _print_error(error: EdgebuildError) -> None:
+    click.echo(f"error: {error.message}", err=True)
+    if error.hint:
+        click.echo(f"  hint: {error.hint}", err=True)
+

@@ -1,0 +1,47 @@
+"""What every command gets, and the options and outputs that commands share."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from edgebuild.run import Runner
+from edgebuild.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Context:
+    """Handed to commands as click's context object: `@click.pass_obj`."""
+
+    ws: Workspace
+    run: Runner
+
+
+def complete_targets(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Tab completion of rows and aliases."""
+    from edgebuild.config.targets import load_row, row_names
+
+    names = [*row_names(), *(alias for name in row_names() for alias in load_row(name).alias)]
+    return [name for name in names if name.startswith(incomplete)]
+
+
+target_option = click.option(
+    "--target", "-t", required=True, metavar="NAME", shell_complete=complete_targets, help="A row or its alias."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """The one JSON document of a command, on stdout. It carries `schema`."""
+    assert "schema" in document
+    click.echo(json.dumps(document, indent=2))
+
+
+def print_table(rows: list[tuple[str, ...]], head: tuple[str, ...]) -> None:
+    """Left-aligned columns on stdout, as a person would paste them into a ticket."""
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    for row in [head, *rows]:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
