@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,7 @@ def digest_tree(root: Path, *, only: Iterable[str] = ("**/*",)) -> str:
             if "__pycache__" in name or (path.is_dir() and not path.is_symlink()):
                 continue
             if path.is_symlink():
-                entries[name] = ["link", os.readlink(path)]
+                entries[name] = ["link", str(path.readlink())]
             else:
                 executable = "x" if path.stat().st_mode & 0o100 else "-"
                 entries[name] = [executable, sha256_file(path)]

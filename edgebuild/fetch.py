@@ -122,7 +122,7 @@ def _refresh_hint(download: Download) -> str:
 
 def _open(request: urllib.request.Request | str) -> http.client.HTTPResponse:
     context = ssl.create_default_context(cafile=_ca_file())
-    return urllib.request.urlopen(request, timeout=_TIMEOUT_S, context=context)  # noqa: S310
+    return urllib.request.urlopen(request, timeout=_TIMEOUT_S, context=context)
 
 
 # ---- The Python package index, as the user's pip is configured ----
@@ -207,7 +207,7 @@ def pypi_download(project: str, file: str) -> Download:
     sha256 = urllib.parse.parse_qs(urllib.parse.urlsplit(address).fragment).get("sha256", [""])[0]
     if not sha256:
         with _open(pypi_url(project, file)) as response:
-            sha256 = hashlib.file_digest(response, "sha256").hexdigest() if sys.version_info >= (3, 11) else hashlib.sha256(response.read()).hexdigest()
+            sha256 = hashlib.sha256(response.read()).hexdigest()
     return Download(file=file, sha256=sha256, pypi=project)
 
 

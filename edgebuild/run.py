@@ -74,22 +74,48 @@ def run(command: Command, *, log_file: Path | None = None, check: bool = True) -
     return completed
 
 
-def _run(command: Command, stdout: int, stderr: int) -> Completed:
+def stream(command: Command) -> int:
+    """Runs with our own stdin, stdout and stderr; gives the exit code, 128 + n for signal n.
+
+    An interrupt reaches the child from the terminal as well; we wait for it to end in its own way.
+    """
+    process = _start(command, stdin=None, stdout=None, stderr=None, new_session=False)
     try:
-        process = subprocess.Popen(
+        code = process.wait(command.timeout_s)
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)
+        process.wait(_GRACE_S * 10)
+        raise
+    except subprocess.TimeoutExpired as err:
+        process.kill()
+        process.wait()
+        msg = f"{command.argv[0]}: still running after {command.timeout_s:g} s, ended"
+        raise BuildError(msg, f"command: {' '.join(command.argv)}") from err
+    return code if code >= 0 else 128 - code
+
+
+def _start(
+    command: Command, *, stdin: int | None, stdout: int | None, stderr: int | None, new_session: bool
+) -> subprocess.Popen[str]:
+    try:
+        return subprocess.Popen(
             command.argv,
             cwd=command.cwd,
             env=command.environment(),
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=stdout,
             stderr=stderr,
             text=True,
             errors="replace",
-            start_new_session=True,
+            start_new_session=new_session,
         )
     except FileNotFoundError as err:
         msg = f"{command.argv[0]}: no such program"
         raise NotAvailable(msg, "`edgebuild doctor` says what is missing and how to get it.") from err
+
+
+def _run(command: Command, stdout: int, stderr: int) -> Completed:
+    process = _start(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, new_session=True)
     try:
         out, err_text = process.communicate(timeout=command.timeout_s)
     except subprocess.TimeoutExpired as err:

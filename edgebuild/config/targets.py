@@ -10,7 +10,7 @@ from typing import TypeVar
 from edgebuild.config.yaml import did_you_mean, load_yaml
 from edgebuild.digest import digest_of, sha256_file
 from edgebuild.errors import ConfigError, ConfigErrors
-from edgebuild.model.recipe import SysrootLock, SysrootRecipe, ToolchainLock, ToolchainRecipe
+from edgebuild.model.recipe import RuntimeRecipe, SysrootLock, SysrootRecipe, ToolchainLock, ToolchainRecipe
 from edgebuild.model.target import Contract, TargetRow, TargetSpec
 from edgebuild.workspace import Workspace
 
@@ -60,13 +60,13 @@ def load_target(name: str, ws: Workspace) -> TargetSpec:
     wanted = sorted({*row.roots, *(python.headers for python in row.python)})
     sysroots = {wish: attempt(lambda wish=wish: load_sysroot(wish, ws)) for wish in wanted}
     if contract and contract.arch != row.match.arch:
-        errors.append(ConfigError(f"{name}.yaml: match.arch is {row.match.arch}, but contract '{row.contract}' is for {contract.arch}"))
+        msg = f"{name}.yaml: match.arch is {row.match.arch}, but contract '{row.contract}' is for {contract.arch}"
+        errors.append(ConfigError(msg))
     for wish, pair in sysroots.items():
         if pair and pair[0].arch != row.match.arch:
-            errors.append(ConfigError(f"{name}.yaml: sysroot '{wish}' is for {pair[0].arch}, the row for {row.match.arch}"))
-    for backend in row.backends:
-        if not (ws.core_source / "backends" / backend).is_dir():
-            errors.append(ConfigError(f"{name}.yaml: backends: no folder cpp_core/backends/{backend}"))
+            msg = f"{name}.yaml: sysroot '{wish}' is for {pair[0].arch}, the row for {row.match.arch}"
+            errors.append(ConfigError(msg))
+    runtimes = {backend: attempt(lambda backend=backend: load_runtime(backend, ws)) for backend in row.backends}
     if errors:
         raise ConfigErrors(errors)
     assert contract and toolchain
@@ -77,6 +77,7 @@ def load_target(name: str, ws: Workspace) -> TargetSpec:
         toolchain=toolchain[0],
         toolchain_lock=toolchain[1],
         sysroots={wish: pair for wish, pair in sysroots.items() if pair},
+        runtimes={backend: runtime for backend, runtime in runtimes.items() if runtime},
     )
 
 
@@ -88,6 +89,17 @@ def load_toolchain(name: str, ws: Workspace) -> tuple[ToolchainRecipe, Toolchain
 def load_sysroot(name: str, ws: Workspace) -> tuple[SysrootRecipe, SysrootLock]:
     """Recipe and lock; a lock made from another recipe is refused."""
     return _with_lock("sysroots", name, SysrootRecipe, SysrootLock, "sysroot", ws)
+
+
+def load_runtime(backend: str, ws: Workspace) -> RuntimeRecipe:
+    """A backend without runtime.yaml bundles nothing: its libraries are the box's own."""
+    folder = ws.core_source / "backends" / backend
+    if not folder.is_dir():
+        known = tuple(sorted(path.name for path in folder.parent.iterdir() if path.is_dir()))
+        msg = f"backends: no backend named '{backend}' (cpp_core/backends/{backend}/)"
+        raise ConfigError(msg, did_you_mean(backend, known) + f"there are: {', '.join(known)}.")
+    recipe = folder / "runtime.yaml"
+    return load_yaml(recipe, RuntimeRecipe) if recipe.is_file() else RuntimeRecipe(bundle=())
 
 
 def recipe_digest(path: Path) -> str:

@@ -48,7 +48,7 @@ def load_yaml(path: Path, kind: type[T]) -> T:
 def parse_yaml(text: str, kind: type[T], *, where: str) -> T:
     """where: file name for messages."""
     try:
-        raw = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - derived from SafeLoader
+        raw = yaml.load(text, Loader=_StrictLoader)
     except yaml.YAMLError as err:
         raise _syntax_error(err, text, where) from err
     if raw is None:

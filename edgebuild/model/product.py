@@ -45,11 +45,16 @@ class Sysroot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CoreTree(msgspec.Struct, frozen=True, kw_only=True):
-    """The installed core. runtime: bin/, lib/edgecore/ (what ships); sdk: include/, lib/*.a, lib/cmake/ (what bindings link)."""
+    """The installed core.
+
+    runtime: bin/, lib/edgecore/ (what ships); sdk: include/, lib/*.a, lib/cmake/ (what bindings link);
+    tests: bin/ (contract suite and unit tests, for the machine the core is for).
+    """
 
     digest: str
     runtime: Path
     sdk: Path
+    tests: Path
 
 
 class Product(msgspec.Struct, frozen=True, kw_only=True):

@@ -61,3 +61,22 @@ class SysrootLock(Record):
     recipe: str
     glibc: str
     packages: tuple[Download, ...]
+
+
+class BundledLibrary(Record):
+    """A vendor-neutral library that a backend needs and may ship. member: its path in the wheel, per architecture."""
+
+    name: str
+    version: str
+    licence: str
+    install_as: str  # file name beside the backend module
+    wheels: dict[ArchName, Download]
+    member: str
+    needs: dict[str, str]  # {"GLIBC": "2.28"}: what it is known to need, above our own floor
+    notices: tuple[str, ...] = ()  # licence texts in the wheel
+
+
+class RuntimeRecipe(Record):
+    """cpp_core/backends/NAME/runtime.yaml: what ships beside a backend's module."""
+
+    bundle: tuple[BundledLibrary, ...]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
 from edgebuild.model.arch import ARCHES, Arch, ArchName
-from edgebuild.model.recipe import Record, SysrootLock, SysrootRecipe, ToolchainLock, ToolchainRecipe
+from edgebuild.model.recipe import Record, RuntimeRecipe, SysrootLock, SysrootRecipe, ToolchainLock, ToolchainRecipe
 
 Proof = Literal["hardware", "simulator", "emulated", "native", "link-checked", "none"]
 
@@ -55,7 +57,7 @@ class CpuSpec(Record):
 
     model: str
     emulated_as: str
-    cpuinfo: dict[str, str] = {}
+    cpuinfo: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class Contract(Record):
@@ -78,6 +80,7 @@ class TargetSpec(Record):
     toolchain: ToolchainRecipe
     toolchain_lock: ToolchainLock
     sysroots: dict[str, tuple[SysrootRecipe, SysrootLock]]  # every sysroot the row names
+    runtimes: dict[str, RuntimeRecipe]  # every backend the row names
 
     @property
     def arch(self) -> Arch:

@@ -1,0 +1,92 @@
+"""The core, compiled once per architecture and floor: one set of objects serves every row."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from edgebuild.build import cmake
+from edgebuild.digest import digest_of, digest_tree
+from edgebuild.model.product import CoreTree, Toolchain
+from edgebuild.run import Runner
+from edgebuild.workspace import Workspace, shipped_data, write_atomic
+
+# What the compiled core depends on; bindings, recipes, benchmarks and prose are not in it.
+_SOURCES = ("CMakeLists.txt", "cmake/**/*", "include/**/*", "src/**/*", "app/**/*", "backends/**/*", "tests/**/*")
+FFMPEG_SUFFIX = "-edge"
+
+
+def core_version(source: Path) -> str:
+    """The version that cpp_core/CMakeLists.txt states."""
+    match = re.search(r"project\(edgecore VERSION (\S+)", (source / "CMakeLists.txt").read_text())
+    assert match, "cpp_core/CMakeLists.txt states no version"
+    return match[1]
+
+
+def core_digest(source: Path, toolchain: Toolchain, deps: Path) -> str:
+    """Everything that decides the core's bytes. deps is named after its own digest."""
+    variables = sorted(_variables(deps).items())
+    return digest_of([digest_tree(source, only=_SOURCES), toolchain.digest, deps.name, variables])
+
+
+def provide_core(toolchain: Toolchain, deps: Path, *, ws: Workspace, run: Runner) -> CoreTree:
+    """Configured, compiled and installed. The build tree stays, so a change recompiles only what it touches."""
+    source = ws.core_source
+    key = core_digest(source, toolchain, deps)
+    name = f"core-{toolchain.arch.name}"
+
+    def make(product: Path) -> None:
+        tree = ws.build_tree(toolchain.arch.name)
+        toolchain_file = prepare_tree(tree, toolchain, deps, ws=ws)
+        log_file = ws.log_file(name)
+        run(cmake.configure_command(source, tree, toolchain_file, _variables(deps)), log_file=log_file)
+        run(cmake.build_command(tree), log_file=log_file)
+        for component in ("runtime", "sdk", "tests"):
+            run(cmake.install_command(tree, product / component, component), log_file=log_file)
+        _offer_to_ide(source, tree)
+
+    with ws.lock(f"tree-{digest_of(str(ws.build_tree(toolchain.arch.name)))[:16]}"):
+        place = ws.provide("core", name, key, make, f"Compiling the core for {toolchain.arch.name}")
+    return CoreTree(digest=key, runtime=place / "runtime", sdk=place / "sdk", tests=place / "tests")
+
+
+def prepare_tree(tree: Path, toolchain: Toolchain, deps: Path, *, ws: Workspace) -> Path:
+    """Writes the toolchain file and the preset; a tree configured by another toolchain starts anew."""
+    source = ws.core_source
+    content = cmake.render_toolchain_file(
+        toolchain,
+        prefixes=(deps,),
+        prefix_map={tree: "build", source: "edgecore", ws.cache: "cache"},
+    )
+    toolchain_file = tree / "toolchain.cmake"
+    if not toolchain_file.is_file() or toolchain_file.read_text() != content:
+        shutil.rmtree(tree, ignore_errors=True)
+        write_atomic(toolchain_file, content)
+    preset = cmake.render_preset(
+        toolchain.arch.name, source=source, tree=tree, toolchain_file=toolchain_file, variables=_variables(deps)
+    )
+    write_atomic(tree / "preset.json", preset)
+    return toolchain_file
+
+
+def _variables(deps: Path) -> dict[str, str]:
+    return {
+        "CMAKE_BUILD_TYPE": "RelWithDebInfo",
+        "CMAKE_EXPORT_COMPILE_COMMANDS": "ON",
+        "CMAKE_INSTALL_LIBDIR": "lib",
+        "FFmpeg_ROOT": str(deps),
+        "FFMPEG_BUILD_SUFFIX": FFMPEG_SUFFIX,
+        "EDGECORE_BUILD_TESTS": "ON",
+    }
+
+
+def _offer_to_ide(source: Path, tree: Path) -> None:
+    """Presets and compile_commands.json beside the sources, in a checkout only (both are ignored by git)."""
+    if source.parent != shipped_data() or not (source.parent / ".git").exists():
+        return
+    presets = list(tree.parent.glob("*/preset.json"))
+    write_atomic(source / "CMakeUserPresets.json", cmake.render_user_presets(presets))
+    link = source / "compile_commands.json"
+    link.unlink(missing_ok=True)
+    link.symlink_to(tree / "compile_commands.json")

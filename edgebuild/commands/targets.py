@@ -1,0 +1,65 @@
+"""edgebuild targets: what there is, how far it is proven, and every value of a row with its file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import msgspec
+
+from edgebuild.commands.context import Context, complete_targets, json_option, print_json, print_table
+from edgebuild.config.targets import load_row, load_target, resolve_names, row_names
+
+
+@click.group("targets", invoke_without_command=True)
+@json_option
+@click.pass_context
+def command(click_ctx: click.Context, as_json: bool) -> None:
+    """List the targets, or show one with every value."""
+    if click_ctx.invoked_subcommand is not None:
+        return
+    rows = {name: load_row(name) for name in row_names()}
+    if as_json:
+        listing = [{"name": name, **msgspec.to_builtins(row)} for name, row in rows.items()]
+        print_json({"schema": "edgebuild.targets/1", "targets": listing})
+        return
+    table = [
+        (name, ", ".join(row.alias), row.match.arch, ", ".join(row.backends), row.proof.level, row.title)
+        for name, row in rows.items()
+    ]
+    print_table(table, ("target", "alias", "arch", "backends", "proven", "title"))
+
+
+@command.command("show")
+@click.argument("name", shell_complete=complete_targets)
+@json_option
+@click.pass_obj
+def show(ctx: Context, name: str, as_json: bool) -> None:
+    """Every value of a row and the file it comes from."""
+    for resolved in resolve_names(name):
+        spec = load_target(resolved, ctx.ws)
+        parts: dict[str, Any] = {
+            f"edgebuild/targets/{resolved}.yaml": msgspec.to_builtins(spec.row),
+            f"edgebuild/contracts/{spec.row.contract}.yaml": msgspec.to_builtins(spec.contract),
+            f"toolchains/{spec.row.toolchain}.yaml": msgspec.to_builtins(spec.toolchain),
+        }
+        for sysroot, (recipe, lock) in spec.sysroots.items():
+            summary = {"glibc": lock.glibc, "locked_packages": len(lock.packages)}
+            parts[f"sysroots/{sysroot}.yaml"] = {**msgspec.to_builtins(recipe), **summary}
+        for backend, runtime in spec.runtimes.items():
+            parts[f"cpp_core/backends/{backend}/runtime.yaml"] = msgspec.to_builtins(runtime)
+        if as_json:
+            print_json({"schema": "edgebuild.target/1", "name": resolved, "values": parts})
+            continue
+        table = [line for source, values in parts.items() for line in _flatten(values, source)]
+        print_table(table, ("value", "", "from"))
+
+
+def _flatten(value: Any, source: str, path: str = "") -> list[tuple[str, str, str]]:
+    if isinstance(value, dict) and value:
+        inner = [(f"{path}.{key}" if path else str(key), item) for key, item in value.items()]
+        return [line for name, item in inner for line in _flatten(item, source, name)]
+    if isinstance(value, (list, tuple)) and any(isinstance(item, dict) for item in value):
+        return [line for index, item in enumerate(value) for line in _flatten(item, source, f"{path}[{index}]")]
+    text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    return [(path, text, source)]
