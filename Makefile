@@ -1,0 +1,37 @@
+# make demo: all set-up and the main job.   make test: all set-up and all tests.
+.POSIX:
+.PHONY: help demo test lint unit build e2e bench clean
+
+STAGE = sh .ci/stage
+EDGEBUILD = .venv/bin/edgebuild
+PYTHON = .venv/bin/python
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+demo:
+	@$(STAGE) setup sh .ci/setup demo
+	@$(STAGE) build $(EDGEBUILD) build --target generic-arm64
+	@$(STAGE) data $(PYTHON) -m tests.data out/demo
+	@$(STAGE) run $(EDGEBUILD) run --target generic-arm64 -- bin/edgecore run out/demo/pipeline.yaml
+	@echo "Those lines came from arm64 code as a Cortex-A53 would run it; pictures with boxes: out/demo/annotated/"
+
+test:
+	@$(STAGE) setup sh .ci/setup test
+	@$(MAKE) lint unit build e2e
+
+lint:
+	@$(STAGE) lint .venv/bin/ruff check -q edgebuild tests
+	@$(STAGE) types .venv/bin/mypy edgebuild
+
+unit:
+	@$(STAGE) unit $(PYTHON) -m pytest -q tests/unit
+
+build:
+	@$(STAGE) build $(EDGEBUILD) build --all
+
+e2e:
+	@$(STAGE) e2e $(PYTHON) -m pytest -q -rA tests/e2e
+
+clean:
+	rm -rf out build dist cpp_core/CMakeUserPresets.json cpp_core/compile_commands.json
