@@ -1,0 +1,41 @@
+#include "edgecore/source.h"
+
+#include <filesystem>
+#include <system_error>
+
+#include "ffmpeg_source.h"
+#include "image_source.h"
+
+namespace edgecore {
+namespace {
+
+namespace fs = std::filesystem;
+
+Result<std::unique_ptr<Source>> open_video(const SourceRequest& request) {
+#if EDGECORE_WITH_FFMPEG
+  return open_ffmpeg_source(request);
+#else
+  return Error{Code::kUnsupported, request.uri + ": this build reads no video, only JPEG images",
+               "build with EDGECORE_WITH_FFMPEG=ON"};
+#endif
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Source>> open_source(const SourceRequest& request) {
+  const std::string& uri = request.uri;
+  if (uri.find("://") != std::string::npos) return open_video(request);
+
+  std::error_code problem;
+  const fs::file_status status = fs::status(uri, problem);
+  if (!fs::exists(status)) {
+    return Error{Code::kNotFound, uri + ": no such file or directory", "a stream is written as rtsp://host/path"};
+  }
+  if (fs::is_directory(status)) return open_image_source(request);
+  if (fs::is_regular_file(status) && fs::file_size(uri, problem) == 0) {
+    return Error{Code::kCorrupt, uri + ": the file is empty", "copy or record it again"};
+  }
+  return has_jpeg_magic(uri) ? open_image_source(request) : open_video(request);
+}
+
+}  // namespace edgecore
