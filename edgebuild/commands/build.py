@@ -1,0 +1,185 @@
+"""edgebuild build: from sources to an audited artifact in out/ROW/."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import click
+import msgspec
+
+from edgebuild.build.audit import audit, render_findings
+from edgebuild.build.conan import deps_digest, provide_deps
+from edgebuild.build.core import core_version, provide_core
+from edgebuild.build.runtime import stage_runtime
+from edgebuild.build.sysroot import provide_sysroot
+from edgebuild.build.toolchain import provide_toolchain
+from edgebuild.commands.context import Context, complete_targets, json_option, print_json
+from edgebuild.config.targets import load_target, resolve_names, row_names
+from edgebuild.digest import digest_of, digest_tree, sha256_file
+from edgebuild.elf import read_elves
+from edgebuild.errors import AuditError, ConfigError
+from edgebuild.model.elf import ElfFacts
+from edgebuild.model.product import Artifact, CoreTree, Product, Toolchain
+from edgebuild.model.target import TargetSpec
+from edgebuild.package.debug import split_debug
+from edgebuild.package.tarball import write_tarball
+from edgebuild.package.wheel import build_wheel
+from edgebuild.run import Runner
+from edgebuild.workspace import Workspace, write_atomic
+
+_NAME = "edgecore"
+_DRIVER = Path(__file__).resolve().parent.parent
+
+
+@click.command("build")
+@click.option("--target", "-t", metavar="NAME", shell_complete=complete_targets, help="A row, alias or family ('x-*').")
+@click.option("--all", "every", is_flag=True, help="Every row.")
+@json_option
+@click.pass_obj
+def command(ctx: Context, target: str | None, every: bool, as_json: bool) -> None:
+    """Cross-compile for a target and prove that the box can load the result."""
+    if every == (target is not None):
+        msg = "say either --target NAME or --all"
+        raise ConfigError(msg, "`edgebuild targets` lists the names.")
+    specs = [load_target(name, ctx.ws) for name in (row_names() if every else resolve_names(target or ""))]
+    artifacts = [build(spec, ws=ctx.ws, run=ctx.run) for spec in specs]
+    if as_json:
+        print_json({"schema": "edgebuild.build/1", "artifacts": [msgspec.to_builtins(each) for each in artifacts]})
+        return
+    for artifact in artifacts:
+        folder = ctx.ws.out / artifact.target
+        for product in artifact.products:
+            click.echo(f"{folder / product.path}  {product.size_bytes / 1e6:.1f} MB")
+
+
+def build(target: TargetSpec, *, ws: Workspace, run: Runner) -> Artifact:
+    """Cross-compile the core for one target and prove that the box can load it."""
+    plan = plan_digest(target, ws)
+    with ws.lock(f"out-{digest_of(str(ws.out / target.name))[:16]}"):
+        if artifact := up_to_date(ws.out / target.name, plan):
+            with ws.log.step(f"Building {target.name}") as step:
+                step.cached()
+            return artifact
+        toolchain = provide_toolchain(
+            target.row.toolchain, target.toolchain, target.toolchain_lock, target.arch, ws=ws, run=run
+        )
+        deps = provide_deps(toolchain, ws=ws, run=run)
+        core = provide_core(toolchain, deps, ws=ws, run=run)
+        with ws.scratch(target.name) as scratch:
+            artifact = package(target, toolchain, deps, core, plan, scratch=scratch, ws=ws, run=run)
+            replace_folder(scratch / "out", ws.out / target.name)
+    return artifact
+
+
+def plan_digest(target: TargetSpec, ws: Workspace) -> str:
+    """Digest of everything that decides the artifact: the spec, the sources and the driver itself."""
+    return digest_of(
+        {
+            "spec": msgspec.to_builtins(target),
+            "core": digest_tree(ws.core_source, only=("[!.]*", "*/**/*")),
+            "driver": digest_tree(_DRIVER, only=("**/*.py",)),
+            "deps": deps_digest(ws),
+        }
+    )
+
+
+def up_to_date(folder: Path, plan: str) -> Artifact | None:
+    """The artifact that lies there, if it was made from this plan and is still whole."""
+    manifest = folder / "manifest.json"
+    if not manifest.is_file():
+        return None
+    try:
+        artifact = msgspec.json.decode(manifest.read_bytes(), type=Artifact)
+    except msgspec.DecodeError:
+        return None
+    whole = all(
+        (folder / product.path).is_file() and sha256_file(folder / product.path) == product.sha256
+        for product in artifact.products
+    )
+    return artifact if artifact.plan == plan and whole else None
+
+
+def package(
+    target: TargetSpec,
+    toolchain: Toolchain,
+    deps: Path,
+    core: CoreTree,
+    plan: str,
+    *,
+    scratch: Path,
+    ws: Workspace,
+    run: Runner,
+) -> Artifact:
+    """Stage, audit, then every product of the row into scratch/out."""
+    stem = f"{_NAME}-{core_version(ws.core_source)}-{target.name}"
+    stage, debug, tests, out = (scratch / name for name in ("stage", "debug", "tests", "out"))
+    out.mkdir()
+    needs = stage_runtime(stage, core, deps, target.runtimes, target.arch, ws=ws)
+    with ws.log.step(f"Splitting debug information of {target.name}"):
+        split_debug(stage, debug, toolchain, keep=tuple(needs), run=run)
+    shutil.copytree(core.tests, tests)
+    elves = gate(stage, target, toolchain, needs, ws=ws)
+    products = [
+        write_product("tarball", stage, out / f"{stem}.tar.gz", stem, ws),
+        write_product("debug", debug, out / f"{stem}-debug.tar.gz", f"{stem}-debug", ws),
+        write_product("tests", tests, out / f"{stem}-tests.tar.gz", stem, ws),
+    ]
+    for python in target.row.python:
+        recipe, lock = target.sysroots[python.headers]
+        headers = provide_sysroot(python.headers, recipe, lock, ws=ws, run=run)
+        wheel = build_wheel(core, deps, python, headers, toolchain, stage, out, ws=ws, run=run)
+        products.append(_product("wheel", wheel))
+    artifact = Artifact(
+        name=_NAME,
+        version=core_version(ws.core_source),
+        target=target.name,
+        arch=target.arch.name,
+        plan=plan,
+        products=tuple(products),
+        abi={elf.path: needed_versions(elf) for elf in elves},
+        made_from={"toolchain": toolchain.digest, "core": core.digest, "libraries": deps.name},
+    )
+    write_atomic(out / "manifest.json", msgspec.json.format(msgspec.json.encode(artifact), indent=2) + b"\n")
+    return artifact
+
+
+def gate(
+    stage: Path, target: TargetSpec, toolchain: Toolchain, needs: dict[str, dict[str, str]], *, ws: Workspace
+) -> tuple[ElfFacts, ...]:
+    """Nothing leaves with a finding. Raises AuditError."""
+    with ws.log.step(f"Auditing {target.name} against contract {target.row.contract}"):
+        elves = read_elves(stage)
+        floor = {**needs, "*": {"GLIBC": toolchain.floor}}
+        if findings := audit(elves, target.contract, floor=floor):
+            raise AuditError(render_findings(findings), "`edgebuild targets show` prints what the box provides.")
+    return elves
+
+
+def needed_versions(elf: ElfFacts) -> dict[str, str]:
+    """Highest version per node family, e.g. {"GLIBC": "2.17"}."""
+    families = {node.partition("_")[0] for nodes in elf.needed_versions.values() for node in nodes}
+    return {family: highest for family in sorted(families) if (highest := elf.highest(family))}
+
+
+def write_product(kind: str, tree: Path, path: Path, top: str, ws: Workspace) -> Product:
+    with ws.log.step(f"Writing {path.name}"):
+        write_tarball(tree, path, top=top)
+    return _product(kind, path)
+
+
+def _product(kind: str, path: Path) -> Product:
+    return Product(kind=kind, path=path.name, sha256=sha256_file(path), size_bytes=path.stat().st_size)
+
+
+def replace_folder(fresh: Path, place: Path) -> None:
+    """Puts a finished folder in its place; the old one goes only when the new one is beside it."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    beside, old = place.with_name(f".{place.name}.new"), place.with_name(f".{place.name}.old")
+    for leftover in (beside, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    shutil.copytree(fresh, beside)
+    if place.exists():
+        place.rename(old)
+    beside.rename(place)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,141 @@
+"""edgebuild run: a program of the artifact that would ship, natively or as the box's CPU under emulation."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+import msgspec
+
+from edgebuild.build.emulate import emulated_command, emulated_python
+from edgebuild.build.sysroot import provide_sysroot
+from edgebuild.commands.context import Context, target_option
+from edgebuild.config.targets import load_sysroot, load_target, resolve_names
+from edgebuild.errors import ConfigError, NotAvailable
+from edgebuild.model.arch import host_arch
+from edgebuild.model.product import Artifact, Sysroot
+from edgebuild.model.target import TargetSpec
+from edgebuild.run import Command, stream
+from edgebuild.unpack import unpack_tar, unpack_wheel
+from edgebuild.workspace import Workspace
+
+
+@click.command("run", context_settings={"ignore_unknown_options": True})
+@target_option
+@click.option("--root", "root_name", metavar="SYSROOT", help="Userland to run in (default: the row's first root).")
+@click.option("--tests", is_flag=True, help="Lay the contract suite and unit tests into the artifact's bin/.")
+@click.option("--python-path", multiple=True, type=click.Path(path_type=Path), help="More folders for a Python program.")
+@click.option("--timeout", "timeout_s", type=float, default=3600.0, show_default=True, help="Seconds.")
+@click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.pass_obj
+def command(
+    ctx: Context,
+    target: str,
+    root_name: str | None,
+    tests: bool,
+    python_path: tuple[Path, ...],
+    timeout_s: float,
+    argv: tuple[str, ...],
+) -> None:
+    """Run a program of a built artifact: `edgebuild run --target T -- bin/edgecore run pipeline.yaml`.
+
+    A first word such as `python3.9` runs the userland's Python with the row's wheel importable.
+    The exit code is the program's own.
+    """
+    names = resolve_names(target)
+    if len(names) != 1:
+        msg = f"--target: '{target}' means {len(names)} rows; run takes one"
+        raise ConfigError(msg)
+    spec = load_target(names[0], ctx.ws)
+    artifact = load_artifact(spec, ctx.ws)
+    root = provide_root(spec, root_name, ctx)
+    if argv[0].startswith("python"):
+        shell = python_command(spec, artifact, root, argv, python_path, timeout_s, ctx.ws)
+    else:
+        tree = unpacked(artifact, ("tarball", "tests") if tests else ("tarball",), ctx.ws)
+        shell = program_command(spec, root, tree, argv, timeout_s, ctx.ws)
+    sys.exit(stream(shell))
+
+
+def load_artifact(spec: TargetSpec, ws: Workspace) -> Artifact:
+    """What `edgebuild build` left in out/ROW/."""
+    manifest = ws.out / spec.name / "manifest.json"
+    if not manifest.is_file():
+        msg = f"{manifest}: there is no artifact of '{spec.name}' yet"
+        raise NotAvailable(msg, f"`edgebuild build --target {spec.name}` makes it.")
+    return msgspec.json.decode(manifest.read_bytes(), type=Artifact)
+
+
+def provide_root(spec: TargetSpec, wish: str | None, ctx: Context) -> Sysroot | None:
+    """The userland to run in; none on a machine of the target's own architecture."""
+    name = wish or next(iter(spec.row.roots), None)
+    if name is None:
+        if spec.arch == host_arch():
+            return None
+        msg = f"target '{spec.name}' names no root to run in"
+        raise ConfigError(msg, "give one with --root.")
+    recipe, lock = load_sysroot(name, ctx.ws)
+    if recipe.arch != spec.arch.name:
+        msg = f"--root: '{name}' is for {recipe.arch}, but target '{spec.name}' is {spec.arch.name}"
+        raise ConfigError(msg)
+    return provide_sysroot(name, recipe, lock, ws=ctx.ws, run=ctx.run)
+
+
+def unpacked(artifact: Artifact, kinds: tuple[str, ...], ws: Workspace) -> Path:
+    """The archives as they would lie on the box, one over the other; made once per content."""
+    products = [product for product in artifact.products if product.kind in kinds]
+    key = "".join(product.sha256[:16] for product in products)
+
+    def make(folder: Path) -> None:
+        for product in products:
+            unpack_tar(ws.out / artifact.target / product.path, folder, strip=1)
+
+    return ws.provide("unpacked", f"{artifact.name}-{artifact.target}-{key[16:24]}", key, make, "Unpacking the artifact")
+
+
+def program_command(
+    spec: TargetSpec, root: Sysroot | None, tree: Path, argv: tuple[str, ...], timeout_s: float, ws: Workspace
+) -> Command:
+    """argv[0] is looked for in the artifact first, then in the root."""
+    inside = tree / argv[0]
+    program = str(inside) if not argv[0].startswith("/") and inside.is_file() else argv[0]
+    if not Path(program).is_absolute():
+        known = ", ".join(sorted(path.name for path in (tree / "bin").iterdir()))
+        msg = f"{argv[0]}: the artifact of '{spec.name}' has no such program"
+        raise ConfigError(msg, f"in its bin/: {known}.")
+    return emulated_command(spec.arch, spec.contract, root, (program, *argv[1:]), ws=ws, timeout_s=timeout_s)
+
+
+def python_command(
+    spec: TargetSpec,
+    artifact: Artifact,
+    root: Sysroot | None,
+    argv: tuple[str, ...],
+    python_path: tuple[Path, ...],
+    timeout_s: float,
+    ws: Workspace,
+) -> Command:
+    """The root's own interpreter with the wheel of its version unpacked on sys.path."""
+    version = argv[0].removeprefix("python")
+    python = next((each for each in spec.row.python if each.version == version), None)
+    if python is None or root is None:
+        known = ", ".join(f"python{each.version}" for each in spec.row.python) or "none"
+        msg = f"{argv[0]}: target '{spec.name}' has no such Python"
+        raise ConfigError(msg, f"it has: {known}.")
+    wheel = next(each for each in artifact.products if each.kind == "wheel" and f"-{python.tag}-" in each.path)
+
+    def make(folder: Path) -> None:
+        unpack_wheel(ws.out / artifact.target / wheel.path, folder)
+
+    site = ws.provide("unpacked", f"{artifact.name}-{python.tag}", wheel.sha256, make, "Unpacking the wheel")
+    return emulated_python(
+        spec.arch,
+        spec.contract,
+        root,
+        python.version,
+        argv[1:],
+        path=(site, *(folder.absolute() for folder in python_path)),
+        ws=ws,
+        timeout_s=timeout_s,
+    )
