@@ -3,18 +3,15 @@
 #include <string>
 
 #include "component.h"
+#include "fnv1a.h"
 
 namespace edgecore {
 namespace {
 
-// 64-bit FNV-1a. Source: RFC 9923, section 5 (offset basis and prime).
-constexpr std::uint64_t kFnvBasis = 0xcbf29ce484222325;
-constexpr std::uint64_t kFnvPrime = 0x00000100000001b3;
-
 std::uint64_t fnv1a(std::uint64_t hash, const Component& samples) noexcept {
   for (std::int32_t y = 0; y < samples.height_px; ++y) {
     const std::uint8_t* row = samples.row(y);
-    for (std::int32_t x = 0; x < samples.width_px; ++x) hash = (hash ^ row[x * samples.step]) * kFnvPrime;
+    for (std::int32_t x = 0; x < samples.width_px; ++x) hash = edgecore::fnv1a(hash, row[x * samples.step]);
   }
   return hash;
 }

@@ -7,6 +7,7 @@
 
 #include "edgecore/jpeg.h"
 #include "edgecore/preprocess.h"
+#include "fnv1a.h"
 
 namespace edgecore {
 namespace {
@@ -28,6 +29,13 @@ Shape input_shape(const InputDescription& input) {
   const std::int64_t height = input.height_px;
   const std::int64_t width = input.width_px;
   return input.layout == Layout::kNchw ? Shape{1, 3, height, width} : Shape{1, height, width, 3};
+}
+
+std::uint64_t digest(const TensorBuffer& tensor) noexcept {
+  const auto* bytes = static_cast<const std::uint8_t*>(tensor.data());
+  std::uint64_t hash = kFnvBasis;
+  for (std::size_t at = 0; at < tensor.size_bytes(); ++at) hash = fnv1a(hash, bytes[at]);
+  return hash;
 }
 
 std::filesystem::path picture_path(const std::filesystem::path& folder, std::int64_t frame_index) {
@@ -114,7 +122,7 @@ Result<std::optional<FrameResult>> Pipeline::next() {
   result.detections = *std::move(detections);
   result.timings.postprocess_us = watch.lap_us();
 
-  if (state_->digests) result.digests = Digests{digest(result.frame), digest(state_->input.view())};
+  if (state_->digests) result.digests = Digests{digest(result.frame), digest(state_->input)};
   if (!state_->annotate.empty()) {
     Status written = write_annotated_jpeg(result.frame, result.detections, state_->description.labels,
                                           picture_path(state_->annotate, result.frame.index));

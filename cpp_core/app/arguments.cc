@@ -1,0 +1,112 @@
+#include "arguments.h"
+
+#include <charconv>
+#include <utility>
+
+#include "suggest.h"
+
+namespace edgecore::app {
+
+const char* const kUsage =
+    "usage: edgecore run PIPELINE [--limit N] [--source URI] [--annotate DIR] [--backends DIR]\n"
+    "       edgecore backends [--backends DIR]\n"
+    "       edgecore --version | --help\n"
+    "\n"
+    "run       prints one JSON object per frame: detections in frame pixels, timings in microseconds\n"
+    "backends  prints one JSON object per backend module: its runtime and how many devices it sees\n"
+    "\n"
+    "  --limit N       stop after N frames\n"
+    "  --source URI    read this video, image, folder of images or rtsp:// address instead of the pipeline's\n"
+    "  --annotate DIR  write each frame there as a JPEG with its boxes\n"
+    "  --backends DIR  look for modules there (also EDGECORE_BACKENDS)\n"
+    "\n"
+    "exit codes: 0 done, 1 failed, 2 usage or configuration, 3 not found or not supported here,\n"
+    "            6 corrupt video or model, 130 interrupted\n";
+
+namespace {
+
+Error usage_error(std::string problem, std::string hint = "edgecore --help lists all commands and options") {
+  return {Code::kInvalidArgument, std::move(problem), std::move(hint)};
+}
+
+Result<std::int64_t> parse_count(const std::string& text) {
+  std::int64_t count = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, failure] = std::from_chars(text.data(), end, count);
+  if (failure == std::errc() && stop == end && count > 0) return count;
+  return usage_error("--limit: expected a whole number from 1, found '" + text + "'");
+}
+
+Status set_option(Arguments& arguments, const std::string& option, const std::string& value) {
+  if (option == "--source") {
+    arguments.source = value;
+  } else if (option == "--annotate") {
+    arguments.annotate = value;
+  } else if (option == "--backends") {
+    arguments.backends = value;
+  } else {
+    const Result<std::int64_t> count = parse_count(value);
+    if (!count) return count.error();
+    arguments.limit = *count;
+  }
+  return {};
+}
+
+std::vector<std::string> options_of(Command command) {
+  if (command == Command::kRun) return {"--limit", "--source", "--annotate", "--backends"};
+  return {"--backends"};
+}
+
+bool is_option(const std::string& word) { return word.size() > 1 && word.front() == '-'; }
+
+Result<Command> parse_command(const std::string& word) {
+  if (word == "run") return Command::kRun;
+  if (word == "backends") return Command::kBackends;
+  if (word == "--help" || word == "-h") return Command::kHelp;
+  if (word == "--version") return Command::kVersion;
+  return usage_error("no command named '" + word + "'", suggest(word, {"run", "backends", "--help", "--version"}));
+}
+
+/// Reads `--option VALUE` or `--option=VALUE` at `at` and steps over what it used.
+Status read_option(Arguments& arguments, const std::vector<std::string>& words, std::size_t& at) {
+  const std::string& word = words[at];
+  const std::size_t equals = word.find('=');
+  const std::string option = word.substr(0, equals);
+  const std::vector<std::string> known = options_of(arguments.command);
+  bool is_known = false;
+  for (const std::string& each : known) is_known = is_known || each == option;
+  if (!is_known) return usage_error("no option named '" + option + "' here", suggest(option, known));
+  if (equals != std::string::npos) return set_option(arguments, option, word.substr(equals + 1));
+  if (++at == words.size()) return usage_error(option + ": expected a value after it");
+  return set_option(arguments, option, words[at]);
+}
+
+}  // namespace
+
+Result<Arguments> parse_arguments(const std::vector<std::string>& words) {
+  if (words.empty()) return usage_error("expected a command");
+  Arguments arguments;
+  const Result<Command> command = parse_command(words.front());
+  if (!command) return command.error();
+  arguments.command = *command;
+
+  for (std::size_t at = 1; at < words.size(); ++at) {
+    if (words[at] == "--help" || words[at] == "-h") {
+      arguments.command = Command::kHelp;
+      return arguments;
+    }
+    if (is_option(words[at])) {
+      if (Status status = read_option(arguments, words, at); !status) return status.error();
+    } else if (arguments.command == Command::kRun && arguments.pipeline.empty()) {
+      arguments.pipeline = words[at];
+    } else {
+      return usage_error("did not expect '" + words[at] + "'");
+    }
+  }
+  if (arguments.command == Command::kRun && arguments.pipeline.empty()) {
+    return usage_error("run: expected the path of a pipeline.yaml");
+  }
+  return arguments;
+}
+
+}  // namespace edgecore::app
