@@ -1,8 +1,8 @@
 #[[
 TurboJPEG::TurboJPEG: the TurboJPEG API of libjpeg-turbo, static where there is a choice.
 
-libjpeg-turbo's own CMake package is preferred; Debian's does not list the TurboJPEG library, so the
-files are looked for when the package has no such target.
+libjpeg-turbo's own CMake package is preferred; the files are looked for where a distribution leaves the
+package out or strips this library from it.
 ]]
 include(FindPackageHandleStandardArgs)
 

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "suggest.h"
+#include "utf8.h"
 
 namespace edgecore {
 namespace {
@@ -36,12 +37,14 @@ Error no_such_backend(const std::string& name, const fs::path& directory) {
 }
 
 Error from_module(const std::string& where, Code code, const abi::Error& error) {
-  return {code, where + ": " + (error.text[0] == '\0' ? to_string(code) : error.text), {}};
+  return {code, where + ": " + (error.text[0] == '\0' ? to_string(code) : to_utf8(error.text)), {}};
 }
 
 /// The module's entry object. The library stays open for the life of the process.
 Result<abi::Backend*> load_module(const fs::path& path) {
-  void* library = dlopen(fs::absolute(path).c_str(), RTLD_NOW | RTLD_LOCAL);
+  std::error_code ignored;
+  // Absolute, because dlopen searches the system's folders for a name without a slash.
+  void* library = dlopen(fs::absolute(path, ignored).c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) return Error{Code::kNotFound, path.string() + ": cannot be loaded: " + dlerror(), {}};
   const auto entry = reinterpret_cast<abi::EntryPoint>(dlsym(library, abi::kEntryPointName));
   if (entry == nullptr) {
@@ -117,7 +120,7 @@ Engine::Engine(abi::Engine* raw) : raw_(raw) {
 Result<std::vector<TensorView>> Engine::run(const std::vector<TensorView>& in) {
   if (in.size() != inputs_.size()) {
     return Error{Code::kInvalidArgument,
-                 "the model has " + std::to_string(inputs_.size()) + " inputs, found " + std::to_string(in.size()), {}};
+                 "inputs: expected " + std::to_string(inputs_.size()) + ", found " + std::to_string(in.size()), {}};
   }
   std::vector<abi::Tensor> raw_in;
   for (std::size_t i = 0; i < in.size(); ++i) {
@@ -162,8 +165,9 @@ Result<Engine> Backend::open_engine(const EngineRequest& request) const {
 std::vector<std::string> list_backends(const fs::path& directory) {
   std::vector<std::string> names;
   std::error_code ignored;
-  for (const fs::directory_entry& entry : fs::directory_iterator(directory, ignored)) {
-    if (std::string name = module_name(entry.path().filename().string()); !name.empty()) names.push_back(std::move(name));
+  for (fs::directory_iterator entry(directory, ignored), end; !ignored && entry != end; entry.increment(ignored)) {
+    std::string name = module_name(entry->path().filename().string());
+    if (!name.empty()) names.push_back(std::move(name));
   }
   std::sort(names.begin(), names.end());
   return names;

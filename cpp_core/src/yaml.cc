@@ -25,8 +25,9 @@ std::string found(const ryml::Tree& tree, std::size_t node) {
   return "'" + text_of(tree.val(node)) + "'";
 }
 
-template <typename T>
-std::string shown(T number) {
+std::string shown(std::int64_t number) { return std::to_string(number); }
+
+std::string shown(float number) {
   char text[32];
   std::snprintf(text, sizeof text, "%.9g", static_cast<double>(number));
   return text;
@@ -60,7 +61,9 @@ class Reader {
 
   bool read(std::size_t node, float& field) {
     double number = 0;
-    if (!is_scalar(node) || !c4::from_chars(tree_.val(node), &number) || !std::isfinite(number)) {
+    const ryml::csubstr digits = is_scalar(node) ? tree_.val(node) : ryml::csubstr{};
+    // from_chars_first, because from_chars takes "0.5x" for a number.
+    if (digits.empty() || c4::from_chars_first(digits, &number) != digits.len || !std::isfinite(number)) {
       return refuse(node, "expected a number, found " + found(tree_, node));
     }
     field = static_cast<float>(number);
@@ -113,7 +116,7 @@ void read_within(DocumentState& state, std::size_t node, T& field, T low, T high
   Reader reader(state);
   if (node == kAbsent || !reader.read(node, number)) return;
   if (number < static_cast<Wide>(low) || number > static_cast<Wide>(high)) {
-    reader.refuse(node, "expected " + shown(low) + " to " + shown(high) + ", found " + shown(number));
+    reader.refuse(node, "expected " + shown(static_cast<Wide>(low)) + " to " + shown(static_cast<Wide>(high)) + ", found " + shown(number));
     return;
   }
   field = static_cast<T>(number);
@@ -175,7 +178,8 @@ Map::Map(DocumentState* document, std::size_t node, std::string path)
 
 std::size_t Map::find(std::string_view key) {
   if (node_ == kAbsent) return kAbsent;
-  document_->asked[node_].emplace_back(key);
+  std::vector<std::string>& asked = document_->asked[node_];
+  if (std::find(asked.begin(), asked.end(), key) == asked.end()) asked.emplace_back(key);
   return document_->tree.find_child(node_, ryml::csubstr(key.data(), key.size()));
 }
 
