@@ -1,0 +1,86 @@
+#include "contract.h"
+
+#include <doctest/doctest.h>
+
+#include <dlfcn.h>
+#include <fstream>
+#include <unistd.h>
+
+namespace edgecore::contract {
+namespace {
+
+Places& stored_places() {
+  static Places places;
+  return places;
+}
+
+}  // namespace
+
+void set_places(Places places) { stored_places() = std::move(places); }
+const Places& places() { return stored_places(); }
+
+std::vector<std::string> backends() {
+  std::vector<std::string> names = list_backends(places().modules);
+  REQUIRE_MESSAGE(!names.empty(), "no libedgecore-*.so in ", places().modules.string());
+  return names;
+}
+
+std::filesystem::path module_file(const std::string& backend) {
+  return std::filesystem::absolute(places().modules / ("libedgecore-" + backend + ".so"));
+}
+
+void* open_library(const std::string& backend) {
+  void* library = dlopen(module_file(backend).c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) FAIL(dlerror());
+  return library;
+}
+
+abi::EntryPoint entry_point(const std::string& backend) {
+  void* symbol = dlsym(open_library(backend), abi::kEntryPointName);
+  REQUIRE(symbol != nullptr);
+  return reinterpret_cast<abi::EntryPoint>(symbol);
+}
+
+std::filesystem::path affine_model(const std::string& backend) {
+  const std::filesystem::path folder = places().fixtures / backend / "tests";
+  std::error_code error;
+  for (std::filesystem::directory_iterator file(folder, error), end; !error && file != end; file.increment(error)) {
+    if (file->path().stem() == "affine") return file->path();
+  }
+  FAIL("no affine.* in ", folder.string(), ": the backend brings no model to the contract");
+  return {};
+}
+
+ModelFile::ModelFile(const std::string& bytes) {
+  std::string name = (std::filesystem::temp_directory_path() / "edgecore-contract-XXXXXX").string();
+  const int file = mkstemp(name.data());
+  REQUIRE(file >= 0);
+  close(file);
+  path_ = name;
+  std::ofstream(path_, std::ios::binary) << bytes;
+}
+
+ModelFile::~ModelFile() {
+  std::error_code ignored;
+  std::filesystem::remove(path_, ignored);
+}
+
+Answer open_raw(const std::string& backend, const std::filesystem::path& model, const std::vector<abi::Option>& options) {
+  abi::Error error;
+  abi::Backend* opened = entry_point(backend)(abi::kVersion, &error);
+  REQUIRE_MESSAGE(opened != nullptr, error.text);
+
+  abi::EngineSpec spec;
+  spec.model_path = model.c_str();
+  spec.options = options.data();
+  spec.option_count = options.size();
+  abi::Engine* engine = nullptr;
+  Answer answer;
+  answer.code = opened->open_engine(spec, &engine, &error);
+  answer.text = error.text;
+  answer.gave_engine = engine != nullptr;
+  if (engine != nullptr) engine->release();
+  return answer;
+}
+
+}  // namespace edgecore::contract

@@ -1,0 +1,64 @@
+// A backend without a vendor, for the unit tests. What it gets wrong is decided when it is compiled
+// (FAKE_NAME, FAKE_VERSION) and by the model file's first word: "echo", "liar" or "broken".
+
+#include <cstring>
+#include <fstream>
+#include <string>
+
+#include "edgecore/module.h"
+
+namespace {
+
+using namespace edgecore;
+using abi::Code;
+
+/// y = x, on float32 ?x2.
+class EchoEngine final : public abi::Engine {
+ public:
+  explicit EchoEngine(bool lies) : lies_(lies) {
+    module::copy_text(x_.name, "x");
+    module::copy_text(y_.name, "y");
+    x_.rank = y_.rank = 2;
+    x_.shape[0] = y_.shape[0] = -1;
+    x_.shape[1] = y_.shape[1] = 2;
+  }
+  std::size_t input_count() const noexcept override { return 1; }
+  std::size_t output_count() const noexcept override { return 1; }
+  const abi::TensorInfo* input(std::size_t) const noexcept override { return &x_; }
+  const abi::TensorInfo* output(std::size_t) const noexcept override { return &y_; }
+  Code run(const abi::Tensor* in, std::size_t, abi::Tensor* out, std::size_t, abi::Error*) noexcept override {
+    *out = *in;
+    if (lies_) out->size_bytes += 4;
+    return Code::kOk;
+  }
+  void release() noexcept override { delete this; }
+
+ private:
+  abi::TensorInfo x_;
+  abi::TensorInfo y_;
+  bool lies_;
+};
+
+class FakeBackend final : public abi::Backend {
+ public:
+  const char* name() const noexcept override { return FAKE_NAME; }
+  const char* runtime() const noexcept override { return "Fake 1.0"; }
+  std::int32_t device_count() const noexcept override { return 1; }
+  Code open_engine(const abi::EngineSpec& spec, abi::Engine** engine, abi::Error* error) noexcept override {
+    if (spec.option_count > 0) return module::fail(error, Code::kInvalidArgument, "no option named '%s'", spec.options[0].key);
+    std::string word;
+    std::ifstream(spec.model_path) >> word;
+    if (word == "broken") return module::fail(error, Code::kCorrupt, "quoted from the model: \xFF!");
+    *engine = new EchoEngine(word == "liar");
+    return Code::kOk;
+  }
+};
+
+}  // namespace
+
+EDGECORE_EXPORT abi::Backend* edgecore_backend(std::uint32_t version, abi::Error* error) {
+  static FakeBackend backend;
+  if (version == FAKE_VERSION) return &backend;
+  module::fail(error, Code::kUnsupported, "the module speaks version %d", FAKE_VERSION);
+  return nullptr;
+}
