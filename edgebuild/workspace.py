@@ -50,6 +50,11 @@ class Workspace:
                 return path
         return shipped_data() / room / name
 
+    def names(self, room: str) -> tuple[str, ...]:
+        """Every recipe of a room, the project's own and the shipped ones."""
+        bases = (self.project, shipped_data())
+        return tuple(sorted({path.stem for base in bases for path in (base / room).glob("*.yaml")}))
+
     @property
     def core_source(self) -> Path:
         return shipped_data() / "cpp_core"

@@ -110,7 +110,7 @@ def recipe_digest(path: Path) -> str:
 def _with_lock(room: str, name: str, recipe_kind: type, lock_kind: type, verb: str, ws: Workspace) -> tuple:
     path = ws.find(room, f"{name}.yaml")
     if not path.is_file():
-        known = tuple(sorted(file.stem for file in path.parent.glob("*.yaml")))
+        known = ws.names(room)
         msg = f"no {verb} named '{name}' ({room}/{name}.yaml)"
         raise ConfigError(msg, did_you_mean(name, known) + f"there are: {', '.join(known)}.")
     lock_path = path.with_suffix(".lock")

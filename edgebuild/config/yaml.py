@@ -92,9 +92,9 @@ def _type_error(message: str, kind: Any, where: str) -> ConfigError:
 
 
 def _fields_at(kind: Any, path: str) -> tuple[str, ...]:
-    """Field names of the record at a msgspec path such as "python[0].version"."""
+    """Field names of the record at a msgspec path such as "python[0].version" or "libraries[...]"."""
     info: Any = msgspec.inspect.type_info(kind)
-    for part in [p for p in re.split(r"\.|(?=\[)", path) if p]:
+    for part in re.findall(r"\[[^\]]*\]|[^.\[\]]+", path):
         info = _step_into(info, part)
         if info is None:
             return ()
