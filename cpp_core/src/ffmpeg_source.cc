@@ -197,8 +197,11 @@ class FfmpegSource final : public Source {
       } else if (is_damaged(*picture) && !forgives_damage()) {
         note_damage(log_line[0] == '\0' ? "its data is damaged" : log_line);
         return finish();
-      } else if (const std::int64_t pts_us = time_of(*picture); selection_.take(index_++)) {
-        return give(std::move(picture), pts_us);
+      } else {
+        const std::int64_t pts_us = time_of(*picture);
+        if (damage_ && !follows(pts_us)) return finish();
+        last_pts_us_ = pts_us;
+        if (selection_.take(index_++)) return give(std::move(picture), pts_us);
       }
     }
     return std::optional<Frame>();
@@ -216,7 +219,7 @@ class FfmpegSource final : public Source {
   Status open_container() {
     silence_log();
     AVFormatContext* format = avformat_alloc_context();
-    format->interrupt_callback = {&FfmpegSource::is_late, this};
+    format->interrupt_callback = {&FfmpegSource::interrupt, this};
     AVDictionary* options = nullptr;
     av_dict_set(&options, "rtsp_transport", "tcp", 0);  // UDP loses packets wherever a router is busy
     av_dict_set(&options, "protocol_whitelist", network_ ? "rtsp,rtp,tcp,udp,tls,http,https" : "file", 0);
@@ -262,12 +265,13 @@ class FfmpegSource final : public Source {
   }
 
   Error cannot_open(int rc) const {
+    if (rc == AVERROR_PROTOCOL_NOT_FOUND || rc == AVERROR_DEMUXER_NOT_FOUND) {
+      return {Code::kUnsupported, uri_ + ": " + reason(rc), "this build reads files and rtsp:// streams"};
+    }
     if (network_) {
-      const std::string problem = rc == AVERROR_EXIT
-                                      ? "no answer within " + std::to_string(timeout_.count()) + " ms"
-                                      : reason(rc);
-      const bool foreign = rc == AVERROR_PROTOCOL_NOT_FOUND || rc == AVERROR_DEMUXER_NOT_FOUND;
-      return {foreign ? Code::kUnsupported : Code::kNotFound, uri_ + ": " + problem,
+      const bool late = is_late();
+      return {Code::kNotFound,
+              uri_ + ": " + (late ? "no answer within " + std::to_string(timeout_.count()) + " ms" : reason(rc)),
               "is the camera on, and are address, path and password right?"};
     }
     if (rc == AVERROR(EACCES) || rc == AVERROR(ENOENT)) return {Code::kNotFound, uri_ + ": " + reason(rc), ""};
@@ -294,9 +298,9 @@ class FfmpegSource final : public Source {
       av_packet_unref(packet_.get());
       start_clock();
       if (const int rc = av_read_frame(format_.get(), packet_.get()); rc < 0) {
-        if (rc == AVERROR_EOF) return false;
+        if (rc == AVERROR_EOF) return note_early_end();
         lost_ = true;
-        note_damage(rc == AVERROR_EXIT ? "no data for " + std::to_string(timeout_.count()) + " ms" : reason(rc));
+        note_damage(is_late() ? "no data for " + std::to_string(timeout_.count()) + " ms" : reason(rc));
         return false;
       }
       note_end(*packet_);
@@ -329,24 +333,36 @@ class FfmpegSource final : public Source {
     end_us_ = std::max(end_us_, av_rescale_q(start + packet.duration, base, kMicroseconds) - origin_us);
   }
 
+  /// Always false: there is no further packet.
+  bool note_early_end() {
+    constexpr std::int64_t kToleranceUs = 500000;  // containers round what they promise
+    const bool early = packets_ < promised_packets_ || end_us_ + kToleranceUs < promised_end_us_;
+    if (early && !damage_) damage_ = "the file ends before its stream does";
+    return false;
+  }
+
+  /// Behind damage the decoder may still hold pictures from beyond a gap, whose index nobody can tell.
+  bool follows(std::int64_t pts_us) const noexcept {
+    const AVRational rate = av_guess_frame_rate(format_.get(), stream_, nullptr);
+    if (rate.num <= 0) return true;
+    const std::int64_t interval_us = av_rescale_q(1, av_inv_q(rate), kMicroseconds);
+    return index_ == 0 || pts_us - last_pts_us_ <= interval_us * 3 / 2;
+  }
+
   /// What to say when the decoder has given its last picture.
   Result<std::optional<Frame>> finish() {
-    constexpr std::int64_t kToleranceUs = 500000;  // containers round, and audio may outlast video
-    if (damage_) return broken_off(*damage_);
-    if (packets_ < promised_packets_ || end_us_ + kToleranceUs < promised_end_us_) {
-      return broken_off("the file ends before its stream does");
-    }
+    if (damage_) return broken_off();
     if (index_ == 0) return Error{Code::kCorrupt, uri_ + ": no picture could be decoded: " + reason(AVERROR_INVALIDDATA), ""};
     if (auto error = selection_.missing(uri_, index_)) return *error;
     return std::optional<Frame>();
   }
 
-  Error broken_off(const std::string& what) const {
+  Error broken_off() const {
     std::string place = "stream ends at frame " + std::to_string(index_);
     if (promised_packets_ > 0) place += " of " + std::to_string(promised_packets_);
     place += " (" + seconds(last_pts_us_);
     if (promised_end_us_ > 0) place += " of " + seconds(promised_end_us_);
-    return {network_ ? Code::kNotFound : Code::kCorrupt, uri_ + ": " + place + "): " + what,
+    return {network_ ? Code::kNotFound : Code::kCorrupt, uri_ + ": " + place + "): " + *damage_,
             network_ ? "open it again when the camera answers" : "copy or record it again; the frames before it are good"};
   }
 
@@ -361,21 +377,18 @@ class FfmpegSource final : public Source {
   /// From the stream's start; a stream without time stamps is taken to keep its frame rate.
   std::int64_t time_of(const AVFrame& picture) noexcept {
     const std::int64_t stamp = picture.best_effort_timestamp;
-    if (stamp != AV_NOPTS_VALUE) {
-      if (!origin_) origin_ = stream_->start_time != AV_NOPTS_VALUE ? stream_->start_time : stamp;
-      last_pts_us_ = av_rescale_q(stamp - *origin_, stream_->time_base, kMicroseconds);
-    } else if (const AVRational rate = av_guess_frame_rate(format_.get(), stream_, nullptr); rate.num > 0) {
-      last_pts_us_ = av_rescale_q(index_, av_inv_q(rate), kMicroseconds);
+    if (stamp == AV_NOPTS_VALUE) {
+      const AVRational rate = av_guess_frame_rate(format_.get(), stream_, nullptr);
+      return rate.num > 0 ? av_rescale_q(index_, av_inv_q(rate), kMicroseconds) : last_pts_us_;
     }
-    return last_pts_us_;
+    if (!origin_) origin_ = stream_->start_time != AV_NOPTS_VALUE ? stream_->start_time : stamp;
+    return av_rescale_q(stamp - *origin_, stream_->time_base, kMicroseconds);
   }
 
-  // FFmpeg asks is_late while it waits for a network; a local file may take its time.
+  // FFmpeg asks `interrupt` while it waits for a network; a local file may take its time.
   void start_clock() noexcept { deadline_ = Clock::now() + timeout_; }
-  static int is_late(void* self) noexcept {
-    const auto* source = static_cast<const FfmpegSource*>(self);
-    return source->network_ && Clock::now() > source->deadline_ ? 1 : 0;
-  }
+  bool is_late() const noexcept { return network_ && Clock::now() > deadline_; }
+  static int interrupt(void* self) noexcept { return static_cast<const FfmpegSource*>(self)->is_late() ? 1 : 0; }
 
   std::string uri_;
   bool network_;

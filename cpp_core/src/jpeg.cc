@@ -103,6 +103,7 @@ Result<Frame> read_jpeg(const std::filesystem::path& path) {
                           &header.colorspace) != 0) {
     return corrupt(path, tjGetErrorStr2(jpeg.get()));
   }
+  if (header.width_px <= 0 || header.height_px <= 0) return corrupt(path, "there is no picture in it");
   if (header.colorspace != TJCS_YCbCr && header.colorspace != TJCS_GRAY) return unsupported(path, "RGB or CMYK samples");
   const std::optional<Sampling> sampling = sampling_of(header.subsampling);
   if (!sampling) return unsupported(path, "this chroma subsampling");
