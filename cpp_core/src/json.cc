@@ -6,34 +6,15 @@
 #include <cstdint>
 
 #include "edgecore/pipeline.h"
+#include "utf8.h"
 
 namespace edgecore {
 namespace {
 
-constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 constexpr std::string_view kHexDigits = "0123456789abcdef";
 
-std::uint8_t byte_at(std::string_view text, std::size_t at) noexcept { return static_cast<std::uint8_t>(text[at]); }
-
-/// Bytes of the well-formed UTF-8 sequence at the start of `text`, 0 if there is none.
-/// Source: Unicode Standard, table 3-7 (no overlong forms, no surrogates, at most U+10FFFF).
-std::size_t utf8_length(std::string_view text) noexcept {
-  const std::uint8_t lead = byte_at(text, 0);
-  if (lead < 0x80) return 1;
-  if (lead < 0xC2 || lead > 0xF4) return 0;
-  const std::size_t length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-  if (text.size() < length) return 0;
-  const std::uint8_t lowest = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
-  const std::uint8_t highest = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-  if (byte_at(text, 1) < lowest || byte_at(text, 1) > highest) return 0;
-  for (std::size_t at = 2; at < length; ++at) {
-    if ((byte_at(text, at) & 0xC0) != 0x80) return 0;
-  }
-  return length;
-}
-
-void append_escaped(std::string& out, char ascii) {
-  switch (ascii) {
+void append_escaped(std::string& out, char byte) {
+  switch (byte) {
     case '"': out += "\\\""; return;
     case '\\': out += "\\\\"; return;
     case '\n': out += "\\n"; return;
@@ -41,12 +22,12 @@ void append_escaped(std::string& out, char ascii) {
     case '\t': out += "\\t"; return;
     default: break;
   }
-  if (const auto code = static_cast<std::uint8_t>(ascii); code < 0x20) {
+  if (const auto code = static_cast<std::uint8_t>(byte); code < 0x20) {
     out += "\\u00";
     out += kHexDigits[code >> 4];
     out += kHexDigits[code & 0xF];
   } else {
-    out += ascii;
+    out += byte;
   }
 }
 
@@ -83,17 +64,7 @@ std::string to_json(const Digests& digests) {
 
 std::string json_string(std::string_view text) {
   std::string out = "\"";
-  while (!text.empty()) {
-    const std::size_t length = utf8_length(text);
-    if (length == 0) {
-      out += kReplacement;
-    } else if (length == 1) {
-      append_escaped(out, text.front());
-    } else {
-      out += text.substr(0, length);
-    }
-    text.remove_prefix(length == 0 ? 1 : length);
-  }
+  for (const char byte : to_utf8(text)) append_escaped(out, byte);
   return out + '"';
 }
 

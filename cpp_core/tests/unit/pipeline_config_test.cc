@@ -1,0 +1,92 @@
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "edgecore/pipeline.h"
+#include "scratch.h"
+
+using namespace edgecore;
+
+namespace {
+
+Result<PipelineConfig> load(const test::ScratchFolder& folder, const std::string& yaml) {
+  return load_pipeline_config(folder.write("pipeline.yaml", yaml));
+}
+
+/// The error without the folder it names.
+std::string refused(const std::string& yaml) {
+  const test::ScratchFolder folder;
+  const auto config = load(folder, yaml);
+  REQUIRE_FALSE(config.ok());
+  CHECK(config.error().code == Code::kInvalidArgument);
+  const std::string& message = config.error().message;
+  const std::size_t file = message.find("pipeline.yaml");
+  REQUIRE(file != std::string::npos);
+  return message.substr(file);
+}
+
+}  // namespace
+
+TEST_CASE("a short pipeline: paths lie beside the file, the rest has defaults") {
+  const test::ScratchFolder folder;
+  const auto config = load(folder, "source: {uri: clip.mp4}\nmodel: models/face.yaml\n");
+  REQUIRE(config.ok());
+  CHECK(config->source.uri == (folder.path() / "clip.mp4").string());
+  CHECK(config->model == folder.path() / "models" / "face.yaml");
+  CHECK(config->backend == "cpu");
+  CHECK(config->annotate.empty());
+  CHECK_FALSE(config->digests);
+  CHECK(config->engine.threads == 1);
+  CHECK(config->source.frames.empty());
+  CHECK(config->source.limit == 0);
+}
+
+TEST_CASE("a full pipeline: every key arrives") {
+  const test::ScratchFolder folder;
+  const auto config = load(
+      folder,
+      "source: {uri: 'rtsp://camera/1', frames: [0, 30, 31], limit: 2, threads: 3}\n"
+      "model: /models/face.yaml\n"
+      "backend: acme\n"
+      "engine: {device: 1, threads: 2, options: {precision: fp16}}\n"
+      "annotate: ../seen\n"
+      "digests: true\n");
+  REQUIRE(config.ok());
+  CHECK(config->source.uri == "rtsp://camera/1");
+  CHECK(config->source.frames == std::vector<std::int64_t>{0, 30, 31});
+  CHECK(config->source.limit == 2);
+  CHECK(config->source.threads == 3);
+  CHECK(config->model == "/models/face.yaml");
+  CHECK(config->backend == "acme");
+  CHECK(config->engine.device == 1);
+  CHECK(config->engine.threads == 2);
+  CHECK(config->engine.options == Options{{"precision", "fp16"}});
+  CHECK(config->annotate == folder.path().parent_path() / "seen");
+  CHECK(config->digests);
+}
+
+TEST_CASE("what a person mistypes is named with its line") {
+  CHECK(refused("source: {uri: a.mp4}\n").find("model: missing") != std::string::npos);
+  CHECK(refused("model: m.yaml\n").find("source.uri: missing") != std::string::npos);
+  CHECK(refused("source: {uri: ''}\nmodel: m.yaml\n").find("source.uri: expected a path") != std::string::npos);
+  CHECK(refused("source: {uri: a.mp4}\nmodel: m.yaml\nbackand: cpu\n").find("backand") != std::string::npos);
+  CHECK(refused("source: {uri: a.mp4}\nmodel: m.yaml\ndigests: yes\n").find("3: digests: expected true or false") !=
+        std::string::npos);
+  CHECK(refused("source: {uri: a.mp4, limit: -1}\nmodel: m.yaml\n").find("source.limit") != std::string::npos);
+  CHECK(refused("source: {uri: a.mp4}\nmodel: m.yaml\nengine: {threads: many}\n").find("engine.threads") !=
+        std::string::npos);
+}
+
+TEST_CASE("frames are rising and start at 0 or later") {
+  for (const char* frames : {"[3, 3]", "[5, 4]", "[-1, 4]"}) {
+    const std::string yaml = std::string("source: {uri: a.mp4, frames: ") + frames + "}\nmodel: m.yaml\n";
+    CHECK(refused(yaml).find("source.frames: expected rising frame numbers") != std::string::npos);
+  }
+}
+
+TEST_CASE("a pipeline file that is not there") {
+  const test::ScratchFolder folder;
+  const auto config = load_pipeline_config(folder.path() / "nonesuch.yaml");
+  REQUIRE_FALSE(config.ok());
+  CHECK(config.error().code == Code::kNotFound);
+}
