@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from edgebuild.config.yaml import did_you_mean, load_yaml, parse_yaml
@@ -21,7 +22,7 @@ class Outer(Record):
     title: str
     inner: Inner | None = None
     parts: tuple[Inner, ...] = ()
-    named: dict[str, Inner] = {}
+    named: dict[str, Inner] = msgspec.field(default_factory=dict)
 
 
 def error_of(text: str) -> ConfigError:

@@ -73,7 +73,7 @@ def test_a_file_that_is_gone_says_so_at_once(web: WebServer, ws: Workspace) -> N
 
 def test_a_server_that_is_not_there_is_not_available(ws: Workspace, web: WebServer) -> None:
     nobody = download_of(web, url="http://127.0.0.1:1/a.bin")
-    with pytest.raises(NotAvailable, match="could not be fetched: .*refused"):
+    with pytest.raises(NotAvailable, match=r"could not be fetched: .*refused"):
         fetch(nobody, ws=ws)
 
 

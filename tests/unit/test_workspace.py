@@ -124,4 +124,4 @@ def test_an_atomic_write_replaces_and_leaves_no_temporary_name(tmp_path: Path) -
     write_atomic(path, "old")
     write_atomic(path, b"new")
     assert path.read_bytes() == b"new"
-    assert os.listdir(path.parent) == ["file"]
+    assert list(path.parent.iterdir()) == [path]
