@@ -3,7 +3,7 @@
 //
 // The API is one table of function pointers that only ever grows at its end: the position of a function
 // never changes. Positions: include/onnxruntime/core/session/onnxruntime_c_api.h, struct OrtApi, of
-// release 1.21; tests/contract/ort_header_check.cc compares them with a real header.
+// release 1.21; tests/ort_header_check.cc compares them with a real header.
 #pragma once
 
 #include <cstddef>
