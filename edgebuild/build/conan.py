@@ -62,7 +62,8 @@ def provide_deps(toolchain: Toolchain, *, ws: Workspace, run: Runner) -> Path:
 
     def make(product: Path) -> None:
         _require_make()
-        home = ws.cache / "conan"
+        # A home per set of recipes: in a shared one the lock could pick a recipe that has since been edited.
+        home = ws.cache / "conan" / deps_digest(ws)[:16]
         with ws.lock("conan"):  # Conan's cache takes one writer at a time
             _prefill_sources(home / "sources" / "s", ws=ws)
             _write_settings(home, toolchain)
@@ -170,9 +171,12 @@ def _install(
         f"--output-folder={scratch}",
         env=environment,
     )  # fmt: skip
+    # Build trees are ten times the libraries; those of a failure stay, to be looked into.
+    clean = Command(cmake.tool("conan"), "cache", "clean", "*", "--build", env=environment)
     run(add_index, log_file=log_file)
     try:
         run(install, log_file=log_file)
+        run(clean, log_file=log_file)
     except BuildError as err:
         if not any(sign in log_file.read_text(errors="replace") for sign in _LOCK_MISMATCH):
             raise

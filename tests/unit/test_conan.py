@@ -1,0 +1,148 @@
+"""Third-party libraries: one product per toolchain, sources before Conan, and Conan only when there is work."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+import yaml
+
+from edgebuild.build.conan import provide_deps, remotes_to_ask, render_build_profile, render_profile
+from edgebuild.errors import BuildError, ConfigError, NotAvailable
+from edgebuild.model.arch import ARCHES
+from edgebuild.model.product import Toolchain
+from edgebuild.model.recipe import Download
+from edgebuild.run import Command, Completed
+from edgebuild.workspace import Workspace, shipped_data
+
+CORE = shipped_data() / "cpp_core"
+RECIPES = CORE / "recipes"
+BIN = Path("/opt/tools")
+TOOLCHAIN = Toolchain(
+    name="zig", digest="d1", arch=ARCHES["aarch64"], floor="2.17", root=BIN,
+    cc=BIN / "cc", cxx=BIN / "c++", ar=BIN / "ar", ranlib=BIN / "ranlib", nm=BIN / "nm", strip=BIN / "strip",
+    objcopy=BIN / "objcopy", host_cc=BIN / "host-cc", host_cxx=BIN / "host-c++", c_flags=("-ffp-contract=off",),
+)  # fmt: skip
+
+
+class FakeConan:
+    """Remembers commands; `install` puts one header into the deployer's folder, or fails with `error`."""
+
+    def __init__(self, error: str = "") -> None:
+        self.commands: list[Command] = []
+        self.error = error
+
+    def __call__(self, command: Command, *, log_file: Path | None = None, check: bool = True) -> Completed:
+        self.commands.append(command)
+        if command.argv[1] == "install":
+            assert log_file is not None
+            log_file.write_text(self.error)
+            if self.error:
+                raise BuildError("conan failed", f"whole log: {log_file}")
+            folder = next(each for each in command.argv if each.startswith("--deployer-folder="))
+            (Path(folder.partition("=")[2]) / "library.h").touch()
+        return Completed(0)
+
+
+@pytest.fixture
+def sources() -> tuple[Download, ...]:
+    return msgspec.convert(yaml.safe_load((RECIPES / "sources.yaml").read_text()), tuple[Download, ...])
+
+
+@pytest.fixture
+def fetched(ws: Workspace, sources: tuple[Download, ...]) -> Workspace:
+    """A workspace whose download cache holds every source."""
+    for download in sources:
+        place = ws.cache / "downloads" / download.sha256[:2] / f"{download.sha256}-{download.file}"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(download.file)
+    return ws
+
+
+def test_every_recipe_takes_a_source_that_edgebuild_knows_how_to_fetch(sources: tuple[Download, ...]) -> None:
+    wanted = {
+        source["sha256"]
+        for data in RECIPES.glob("*/all/conandata.yml")
+        for source in yaml.safe_load(data.read_text())["sources"].values()
+    }
+    assert wanted == {download.sha256 for download in sources}
+
+
+def test_the_lock_names_every_recipe_at_the_version_it_has() -> None:
+    locked = {reference.partition("#")[0] for reference in json.loads((CORE / "conan.lock").read_text())["requires"]}
+    offered = {
+        f"{config.parent.name}/{version}"
+        for config in RECIPES.glob("*/config.yml")
+        for version in yaml.safe_load(config.read_text())["versions"]
+    }
+    assert locked == offered
+
+
+def test_libraries_are_made_once_per_toolchain_and_floor(fetched: Workspace) -> None:
+    conan = FakeConan()
+    first = provide_deps(TOOLCHAIN, ws=fetched, run=conan)
+    started = len(conan.commands)
+    assert provide_deps(TOOLCHAIN, ws=fetched, run=conan) == first
+    assert len(conan.commands) == started, "Conan was started although nothing was to do"
+    others = [msgspec.structs.replace(TOOLCHAIN, digest="d2"), msgspec.structs.replace(TOOLCHAIN, floor="2.28")]
+    assert len({first, *(provide_deps(each, ws=fetched, run=conan) for each in others)}) == 3
+
+
+def test_sources_lie_where_conan_looks_for_them(fetched: Workspace, sources: tuple[Download, ...]) -> None:
+    provide_deps(TOOLCHAIN, ws=fetched, run=FakeConan())
+    (home,) = (fetched.cache / "conan").iterdir()
+    assert f"core.sources:download_cache={home / 'sources'}" in (home / "global.conf").read_text()
+    assert {path.name for path in (home / "sources" / "s").iterdir()} == {each.sha256 for each in sources}
+
+
+def test_offline_names_every_missing_source_before_conan_starts(ws: Workspace) -> None:
+    conan = FakeConan()
+    with pytest.raises(NotAvailable, match=r"ffmpeg.*libjpeg-turbo.*doctest.*rapidyaml"):
+        provide_deps(TOOLCHAIN, ws=replace(ws, offline=True), run=conan)
+    assert conan.commands == []
+
+
+@pytest.mark.parametrize(
+    ("output", "error"),
+    [
+        ("ERROR: Requirement 'ffmpeg/6.0' not in lockfile 'requires'", ConfigError),
+        ("WARN: A specific revision 'ffmpeg/5.1.9#aa' was requested, but it doesn't match", ConfigError),
+        ("error: unknown type name 'foo'", BuildError),
+    ],
+)
+def test_a_lock_that_no_longer_matches_is_told_from_a_failed_build(
+    fetched: Workspace, output: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error) as caught:
+        provide_deps(TOOLCHAIN, ws=fetched, run=FakeConan(output))
+    assert ("conan lock create" in caught.value.hint) == (error is ConfigError)
+    assert not list((fetched.cache / "deps").glob("*"))
+
+
+def test_the_users_compiler_flags_do_not_reach_the_libraries(fetched: Workspace) -> None:
+    conan = FakeConan()
+    provide_deps(TOOLCHAIN, ws=fetched, run=conan)
+    assert all(command.env[name] is None for command in conan.commands for name in ("CC", "CFLAGS", "MAKEFLAGS"))
+
+
+def test_the_profile_names_the_compilers_of_both_machines_and_what_package_ids_depend_on() -> None:
+    host = render_profile(TOOLCHAIN, Path("/opt/toolchain.cmake")).splitlines()
+    assert 'tools.build:compiler_executables={"c": "/opt/tools/cc", "cpp": "/opt/tools/c++"}' in host
+    assert 'tools.info.package_id:confs=["user.edgebuild:.*"]' in host
+    assert {"user.edgebuild:toolchain=d1", "user.edgebuild:floor=2.17", "arch=armv8", "NM=/opt/tools/nm"} <= {*host}
+    assert '"c": "/opt/tools/host-cc"' in render_build_profile(TOOLCHAIN)
+
+
+def test_conan_center_is_asked_only_for_what_our_index_lacks() -> None:
+    assert remotes_to_ask((CORE / "conan.lock").read_text(), RECIPES) == ("--remote=edgecore",)
+    assert remotes_to_ask('{"requires": ["zlib/1.3.1#aa%1"]}', RECIPES) == ()
+
+
+def test_urls_stand_only_beside_bytes_that_upstream_publishes(sources: tuple[Download, ...]) -> None:
+    """A url is a second place for the same sha256, so it must be the one that the recipe itself names."""
+    recipes = [yaml.safe_load(data.read_text())["sources"] for data in RECIPES.glob("*/all/conandata.yml")]
+    upstream = {source["sha256"]: source["url"] for versions in recipes for source in versions.values()}
+    assert all(upstream[each.sha256] == each.url for each in sources if each.url)
