@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import functools
 import hashlib
 import html.parser
 import http.client
 import os
-import shutil
 import ssl
 import subprocess
 import sys
@@ -15,20 +15,25 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
+
+import certifi
 
 from edgebuild.digest import sha256_file
 from edgebuild.errors import NotAvailable, VerificationError
-from edgebuild.log import Step
+from edgebuild.mirror import debian_mirror
 from edgebuild.model.recipe import Download
 from edgebuild.workspace import Workspace
 
 _CHUNK_BYTES = 1 << 18
 _TIMEOUT_S = 60
 _ATTEMPTS = 3
+_PARALLEL = 4  # a mirror answers small files one round trip each
 
 
-def fetch(download: Download, *, ws: Workspace, step: Step | None = None) -> Path:
+def fetch(download: Download, *, ws: Workspace, step: Progress | None = None) -> Path:
     """The file in the cache, fetched if it is not there yet. Raises NotAvailable or VerificationError."""
     place = cached_path(download, ws)
     if place.is_file():
@@ -47,7 +52,7 @@ def fetch(download: Download, *, ws: Workspace, step: Step | None = None) -> Pat
     return place
 
 
-def fetch_all(downloads: Iterable[Download], *, ws: Workspace, step: Step | None = None) -> list[Path]:
+def fetch_all(downloads: Iterable[Download], *, ws: Workspace, step: Progress | None = None) -> list[Path]:
     """All of them, in order. Offline, everything that is missing is named at once."""
     downloads = list(downloads)
     missing = [download.file for download in downloads if not cached_path(download, ws).is_file()]
@@ -55,12 +60,53 @@ def fetch_all(downloads: Iterable[Download], *, ws: Workspace, step: Step | None
         shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
         msg = f"{len(missing)} files are not in the cache, and --offline forbids fetching them: {shown}"
         raise NotAvailable(msg, "run once without --offline.")
-    paths = []
-    for done, download in enumerate(downloads):
-        paths.append(fetch(download, ws=ws))
-        if step:
-            step.progress(done + 1, len(downloads), "files")
-    return paths
+    bar = _Bar(step, {download.sha256: download.size_bytes for download in downloads if download.file in missing})
+    with concurrent.futures.ThreadPoolExecutor(_PARALLEL) as pool:
+        jobs = [pool.submit(fetch, download, ws=ws, step=_Share(bar, download)) for download in downloads]
+        try:
+            return [job.result() for job in jobs]
+        except BaseException:
+            bar.stopped = True
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+class Progress(Protocol):
+    """What a transfer reports to; a Step is one."""
+
+    def progress(self, done: int, total: int, unit: str = "") -> None: ...
+
+
+class _Stopped(Exception):
+    """Ends the transfers that another one's failure, or an interrupt, has made pointless."""
+
+
+class _Bar:
+    """One step's bar over several transfers. total_bytes: by sha256, 0 until a transfer knows better."""
+
+    def __init__(self, step: Progress | None, total_bytes: dict[str, int]) -> None:
+        self._step = step
+        self._total_bytes = total_bytes
+        self._done_bytes = dict.fromkeys(total_bytes, 0)
+        self.stopped = False
+
+    def report(self, sha256: str, done: int, total: int) -> None:
+        if self.stopped:
+            raise _Stopped
+        self._done_bytes[sha256], self._total_bytes[sha256] = done, total
+        if self._step:
+            self._step.progress(sum(self._done_bytes.values()), sum(self._total_bytes.values()), "B")
+
+
+@dataclass(frozen=True)
+class _Share:
+    """What one of several transfers reports to."""
+
+    bar: _Bar
+    download: Download
+
+    def progress(self, done: int, total: int, unit: str = "") -> None:
+        self.bar.report(self.download.sha256, done, total)
 
 
 def cached_path(download: Download, ws: Workspace) -> Path:
@@ -83,7 +129,7 @@ def _locate(download: Download) -> str:
     return download.url
 
 
-def _transfer(url: str, part: Path, download: Download, step: Step | None) -> None:
+def _transfer(url: str, part: Path, download: Download, step: Progress | None) -> None:
     """Bytes of url into part; a broken connection goes on where it stopped, up to _ATTEMPTS times."""
     problem = ""
     for _ in range(_ATTEMPTS):
@@ -122,7 +168,8 @@ def _refresh_hint(download: Download) -> str:
 
 def _open(request: urllib.request.Request | str) -> http.client.HTTPResponse:
     context = ssl.create_default_context(cafile=_ca_file())
-    return urllib.request.urlopen(request, timeout=_TIMEOUT_S, context=context)
+    response: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=_TIMEOUT_S, context=context)
+    return response
 
 
 # ---- The Python package index, as the user's pip is configured ----
@@ -148,7 +195,11 @@ def _ca_file() -> str | None:
     if os.environ.get("SSL_CERT_FILE"):
         return None  # the default context honours it
     cert = _pip_setting("cert")
-    return cert if cert and Path(cert).is_file() else None
+    if cert and Path(cert).is_file():
+        return cert
+    system = ssl.get_default_verify_paths()
+    has_system_bundle = system.cafile or (system.capath and any(Path(system.capath).iterdir()))
+    return None if has_system_bundle else certifi.where()
 
 
 @functools.cache
@@ -209,23 +260,3 @@ def pypi_download(project: str, file: str) -> Download:
         with _open(pypi_url(project, file)) as response:
             sha256 = hashlib.sha256(response.read()).hexdigest()
     return Download(file=file, sha256=sha256, pypi=project)
-
-
-# ---- The distribution's mirror, as the host's apt is configured ----
-
-
-@functools.cache
-def debian_mirror(suite: str) -> str:
-    """Base address of the host's own Debian mirror. EDGEBUILD_DEBIAN_MIRROR overrides (other distributions)."""
-    if configured := os.environ.get("EDGEBUILD_DEBIAN_MIRROR"):
-        return configured.rstrip("/")
-    if not shutil.which("apt-get"):
-        msg = f"this machine has no apt, which the packages of '{suite}' come through"
-        raise NotAvailable(msg, "set EDGEBUILD_DEBIAN_MIRROR to a Debian mirror, or use a machine with apt.")
-    asked = ["apt-get", "indextargets", "--format", "$(REPO_URI) $(ORIGIN) $(SUITE)", "Created-By: Packages"]
-    lines = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split("\n")
-    mirrors = sorted({line.split()[0] for line in lines if " Debian " in f"{line} " and "security" not in line})
-    if not mirrors:
-        msg = "the host's apt is not configured for a Debian mirror"
-        raise NotAvailable(msg, "set EDGEBUILD_DEBIAN_MIRROR, or run `apt-get update` first.")
-    return mirrors[0].rstrip("/")

@@ -13,7 +13,8 @@ import msgspec
 from edgebuild.build.cmake import tool
 from edgebuild.commands.context import Context, json_option, print_json, print_table
 from edgebuild.errors import EdgebuildError, NotAvailable
-from edgebuild.fetch import debian_mirror, package_index
+from edgebuild.fetch import package_index
+from edgebuild.mirror import debian_mirror
 from edgebuild.model.arch import ARCHES, host_arch
 from edgebuild.workspace import Workspace
 

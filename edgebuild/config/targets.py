@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from edgebuild.config.recipes import find_recipe
 from edgebuild.config.yaml import did_you_mean, load_yaml
 from edgebuild.digest import digest_of, sha256_file
 from edgebuild.errors import ConfigError, ConfigErrors
@@ -108,11 +109,7 @@ def recipe_digest(path: Path) -> str:
 
 
 def _with_lock(room: str, name: str, recipe_kind: type, lock_kind: type, verb: str, ws: Workspace) -> tuple:
-    path = ws.find(room, f"{name}.yaml")
-    if not path.is_file():
-        known = ws.names(room)
-        msg = f"no {verb} named '{name}' ({room}/{name}.yaml)"
-        raise ConfigError(msg, did_you_mean(name, known) + f"there are: {', '.join(known)}.")
+    path = find_recipe(room, name, ws)
     lock_path = path.with_suffix(".lock")
     remedy = f"`edgebuild {verb} lock {name}` makes a new one."
     if not lock_path.is_file():
