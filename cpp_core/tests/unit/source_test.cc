@@ -1,0 +1,198 @@
+#include "edgecore/source.h"
+
+#include <doctest/doctest.h>
+
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "edgecore/jpeg.h"
+#include "files.h"
+#include "pictures.h"
+#include "scratch.h"
+
+using namespace edgecore;
+using namespace edgecore::test;
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr Look kJfif444{PixelLayout::kPlanar, 0, 0, ColorMatrix::kBt601, ColorRange::kFull, ChromaSiting::kCenter};
+
+/// A folder of three images 8, 16 and 24 pixels wide, and files that are none.
+void fill_with_images(const ScratchFolder& scratch) {
+  std::int32_t width_px = 8;
+  for (const char* name : {"a.JPG", "b.jpeg", "c.jpg"}) {
+    REQUIRE(write_annotated_jpeg(landscape(width_px, 8, kJfif444), {}, {}, scratch.path() / name).ok());
+    width_px += 8;
+  }
+  scratch.write("notes.txt", "x");
+}
+
+SourceRequest request(const fs::path& path, std::vector<std::int64_t> frames = {}, std::int64_t limit = 0) {
+  SourceRequest wanted;
+  wanted.uri = path.string();
+  wanted.frames = std::move(frames);
+  wanted.limit = limit;
+  return wanted;
+}
+
+/// Indices of all frames, then the error if it ends with one.
+struct Outcome {
+  std::vector<std::int64_t> indices;
+  std::vector<std::int32_t> widths;
+  std::optional<Error> error;
+};
+
+Outcome play(const SourceRequest& wanted) {
+  Outcome outcome;
+  Result<std::unique_ptr<Source>> source = open_source(wanted);
+  if (!source) {
+    outcome.error = source.error();
+    return outcome;
+  }
+  while (true) {
+    Result<std::optional<Frame>> frame = (*source)->next();
+    if (!frame) {
+      outcome.error = frame.error();
+      return outcome;
+    }
+    if (!frame->has_value()) return outcome;
+    outcome.indices.push_back((*frame)->index);
+    outcome.widths.push_back((*frame)->width_px);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a directory gives its images in the order of their names") {
+  const ScratchFolder scratch;
+  fill_with_images(scratch);
+  const Outcome all = play(request(scratch.path()));
+  CHECK(!all.error);
+  CHECK(all.indices == std::vector<std::int64_t>{0, 1, 2});
+  CHECK(all.widths == std::vector<std::int32_t>{8, 16, 24});
+}
+
+TEST_CASE("frames and limit choose among them without renumbering") {
+  const ScratchFolder scratch;
+  fill_with_images(scratch);
+  CHECK(play(request(scratch.path(), {0, 2})).indices == std::vector<std::int64_t>{0, 2});
+  CHECK(play(request(scratch.path(), {}, 2)).indices == std::vector<std::int64_t>{0, 1});
+  CHECK(play(request(scratch.path(), {1, 2}, 1)).indices == std::vector<std::int64_t>{1});
+
+  const Outcome beyond = play(request(scratch.path(), {1, 7}));
+  CHECK(beyond.indices == std::vector<std::int64_t>{1});
+  REQUIRE(beyond.error);
+  CHECK(beyond.error->code == Code::kNotFound);
+  CHECK(beyond.error->message == scratch.path().string() + ": frame 7 was asked for, but there are only 3");
+
+  for (const std::vector<std::int64_t>& frames : {std::vector<std::int64_t>{2, 1}, {1, 1}, {-1}}) {
+    const Outcome refused = play(request(scratch.path(), frames));
+    REQUIRE(refused.error);
+    CHECK(refused.error->code == Code::kInvalidArgument);
+  }
+  CHECK(play(request(scratch.path(), {}, -1)).error->code == Code::kInvalidArgument);
+}
+
+TEST_CASE("one image is known by its bytes, not by its name") {
+  const ScratchFolder scratch;
+  fill_with_images(scratch);
+  fs::rename(scratch.path() / "c.jpg", scratch.path() / "upload.bin");
+  const Outcome outcome = play(request(scratch.path() / "upload.bin"));
+  CHECK(!outcome.error);
+  CHECK(outcome.widths == std::vector<std::int32_t>{24});
+}
+
+TEST_CASE("a corrupt image names itself, and the one behind it can still be had") {
+  const ScratchFolder scratch;
+  fill_with_images(scratch);
+  scratch.write("b.jpeg", "\xff\xd8\xff\xe0");
+  Result<std::unique_ptr<Source>> source = open_source(request(scratch.path()));
+  REQUIRE(source.ok());
+  CHECK((*source)->describe() == "3 JPEG images");
+  CHECK((*source)->next().ok());
+  const Result<std::optional<Frame>> broken = (*source)->next();
+  REQUIRE(!broken.ok());
+  CHECK(broken.error().code == Code::kCorrupt);
+  CHECK(broken.error().message.find("b.jpeg: ") != std::string::npos);
+  const Result<std::optional<Frame>> third = (*source)->next();
+  REQUIRE(third.ok());
+  CHECK((*third)->index == 2);
+}
+
+TEST_CASE("what is not there is not found") {
+  const ScratchFolder scratch;
+  scratch.write("notes.txt", "x");
+  const Outcome missing = play(request(scratch.path() / "none.mp4"));
+  REQUIRE(missing.error);
+  CHECK(missing.error->code == Code::kNotFound);
+  const Outcome no_images = play(request(scratch.path()));
+  REQUIRE(no_images.error);
+  CHECK(no_images.error->code == Code::kNotFound);
+  CHECK(no_images.error->message.find("no *.jpg or *.jpeg") != std::string::npos);
+}
+
+TEST_CASE("an empty file is corrupt") {
+  const ScratchFolder scratch;
+  const Outcome outcome = play(request(scratch.write("a.mp4", "")));
+  REQUIRE(outcome.error);
+  CHECK(outcome.error->code == Code::kCorrupt);
+  CHECK(outcome.error->message.find("the file is empty") != std::string::npos);
+}
+
+#if EDGECORE_WITH_FFMPEG
+
+TEST_CASE("files that are no video are corrupt, whatever they are called") {
+  const ScratchFolder scratch;
+  std::string words, noise;
+  for (int line = 0; line < 200; ++line) words += "No pictures here, only words.\n";
+  std::mt19937 random(7);
+  for (int at = 0; at < 20000; ++at) noise += static_cast<char>(random() & 0xFF);
+  // An MP4's first box (file type), then nothing.
+  const std::string header("\0\0\0\x18" "ftypisom\0\0\2\0isommp41", 24);
+  for (const std::string& bytes : {words, noise, header}) {
+    for (const char* name : {"a.mp4", "a.bin"}) {
+      const Outcome outcome = play(request(scratch.write(name, bytes)));
+      REQUIRE(outcome.error);
+      CHECK(outcome.error->code == Code::kCorrupt);
+      CHECK(outcome.error->message.find(name) != std::string::npos);
+      CHECK(!outcome.error->hint.empty());
+    }
+  }
+}
+
+TEST_CASE("motion JPEG without a container is a video") {
+  const ScratchFolder scratch;
+  fill_with_images(scratch);
+  // Raw MJPEG is JPEG after JPEG; a leading byte keeps it from being taken for one image.
+  std::string stream(1, '\0');
+  for (int copy = 0; copy < 4; ++copy) stream += read_bytes(scratch.path() / "c.jpg");
+  const Outcome outcome = play(request(scratch.write("a.mjpeg", stream), {1, 3}));
+  CHECK(!outcome.error);
+  CHECK(outcome.indices == std::vector<std::int64_t>{1, 3});
+  CHECK(outcome.widths == std::vector<std::int32_t>{24, 24});
+}
+
+TEST_CASE("a scheme nobody knows is unsupported, a closed port not found") {
+  const Outcome scheme = play(request("foo://host/path"));
+  REQUIRE(scheme.error);
+  CHECK(scheme.error->code == Code::kUnsupported);
+  const Outcome port = play(request("rtsp://127.0.0.1:1/live"));
+  REQUIRE(port.error);
+  CHECK(port.error->code == Code::kNotFound);
+}
+
+#else
+
+TEST_CASE("without FFmpeg a video says what to build") {
+  const ScratchFolder scratch;
+  const Outcome outcome = play(request(scratch.write("a.mp4", "x")));
+  REQUIRE(outcome.error);
+  CHECK(outcome.error->code == Code::kUnsupported);
+  CHECK(outcome.error->hint.find("EDGECORE_WITH_FFMPEG") != std::string::npos);
+}
+
+#endif
