@@ -75,8 +75,7 @@ Result<TensorInfo> find_input(const ModelDescription& description, const std::ve
 
 Status check_input(const ModelDescription& description, const TensorInfo& tensor) {
   const InputDescription& input = description.input;
-  const Shape described = input.layout == Layout::kNchw ? Shape{1, 3, input.height_px, input.width_px}
-                                                        : Shape{1, input.height_px, input.width_px, 3};
+  const Shape described = shape_of(input);
   const auto agree = [](std::int64_t described_size, std::int64_t size) { return size < 0 || size == described_size; };
   const bool fits = std::equal(described.begin(), described.end(), tensor.shape.begin(), tensor.shape.end(), agree);
   if (fits && tensor.dtype == DType::kFloat32) return {};
@@ -102,6 +101,12 @@ Status check_outputs(const ModelDescription& description, const std::vector<Tens
 }
 
 }  // namespace
+
+Shape shape_of(const InputDescription& input) {
+  const std::int64_t height = input.height_px;
+  const std::int64_t width = input.width_px;
+  return input.layout == Layout::kNchw ? Shape{1, 3, height, width} : Shape{1, height, width, 3};
+}
 
 Result<ModelDescription> load_model_description(const std::filesystem::path& path) {
   Result<yaml::Document> document = yaml::Document::load(path);

@@ -25,12 +25,6 @@ class Stopwatch {
   Clock::time_point last_ = Clock::now();
 };
 
-Shape input_shape(const InputDescription& input) {
-  const std::int64_t height = input.height_px;
-  const std::int64_t width = input.width_px;
-  return input.layout == Layout::kNchw ? Shape{1, 3, height, width} : Shape{1, height, width, 3};
-}
-
 std::uint64_t digest(const TensorBuffer& tensor) noexcept {
   const auto* bytes = static_cast<const std::uint8_t*>(tensor.data());
   std::uint64_t hash = kFnvBasis;
@@ -52,19 +46,18 @@ Status make_folder(const std::filesystem::path& folder) {
                "annotated pictures go there; give another folder"};
 }
 
-Result<Engine> open_model(const PipelineConfig& config, const ModelDescription& description,
+}  // namespace
+
+Result<Engine> open_model(const ModelDescription& description, const std::string& name, EngineRequest request,
                           const std::filesystem::path& backends) {
-  Result<Backend> backend = open_backend(config.backend, backends);
+  const Result<Backend> backend = open_backend(name, backends);
   if (!backend) return backend.error();
-  EngineRequest request = config.engine;
   request.model = description.file;
   Result<Engine> engine = backend->open_engine(request);
   if (!engine) return engine;
   if (Status status = check_against(description, *engine); !status) return status.error();
   return engine;
 }
-
-}  // namespace
 
 struct Pipeline::State {
   ModelDescription description;
@@ -83,14 +76,14 @@ Pipeline::~Pipeline() = default;
 Result<Pipeline> Pipeline::open(const PipelineConfig& config, const std::filesystem::path& backends) {
   Result<ModelDescription> description = load_model_description(config.model);
   if (!description) return description.error();
-  Result<Engine> engine = open_model(config, *description, backends);
+  Result<Engine> engine = open_model(*description, config.backend, config.engine, backends);
   if (!engine) return engine.error();
   Result<std::unique_ptr<Source>> source = open_source(config.source);
   if (!source) return source.error();
   if (!config.annotate.empty()) {
     if (Status status = make_folder(config.annotate); !status) return status.error();
   }
-  TensorBuffer input(DType::kFloat32, input_shape(description->input));
+  TensorBuffer input(DType::kFloat32, shape_of(description->input));
   return Pipeline(std::make_unique<State>(State{*std::move(description), *std::move(engine), *std::move(source),
                                                 std::move(input), config.annotate, config.digests}));
 }

@@ -209,8 +209,7 @@ class TensorWriter {
 };
 
 Status check_destination(const InputDescription& input, const TensorBuffer& dst) {
-  const Shape expected = input.layout == Layout::kNchw ? Shape{1, 3, input.height_px, input.width_px}
-                                                       : Shape{1, input.height_px, input.width_px, 3};
+  const Shape expected = shape_of(input);
   if (input.width_px <= 0 || input.height_px <= 0) {
     return Error{Code::kInvalidArgument, "model input: size " + std::to_string(input.width_px) + "x" +
                                              std::to_string(input.height_px) + ", expected at least 1x1", ""};

@@ -29,6 +29,9 @@ struct InputDescription {
   std::array<float, 3> scale{1.0F, 1.0F, 1.0F};
 };
 
+/// What the model takes: [1, 3, H, W] or [1, H, W, 3].
+Shape shape_of(const InputDescription& input);
+
 /// head: section. `kind` names a decoder in postprocess.h ("centernet", "yolov5", "yolov8").
 struct HeadDescription {
   std::string kind;

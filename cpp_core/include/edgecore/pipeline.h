@@ -28,6 +28,10 @@ struct PipelineConfig {
 
 Result<PipelineConfig> load_pipeline_config(const std::filesystem::path& yaml);
 
+/// The described model on one backend, after check_against. request.model is filled from the description.
+Result<Engine> open_model(const ModelDescription& description, const std::string& backend, EngineRequest request,
+                          const std::filesystem::path& backends);
+
 struct Timings {
   std::int64_t decode_us = 0, preprocess_us = 0, infer_us = 0, postprocess_us = 0;
 };
