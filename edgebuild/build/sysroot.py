@@ -1,0 +1,65 @@
+"""A distribution's userland as files: packages by sha256, unpacked without running anything of theirs."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from edgebuild.apt import resolve
+from edgebuild.digest import digest_of
+from edgebuild.errors import ConfigError
+from edgebuild.fetch import fetch_all
+from edgebuild.model.arch import ARCHES
+from edgebuild.model.product import Sysroot
+from edgebuild.model.recipe import Download, SysrootLock, SysrootRecipe
+from edgebuild.run import Runner
+from edgebuild.unpack import compile_globs, make_merged_usr, unpack_deb
+from edgebuild.workspace import Workspace
+
+# Counts up when the same packages unpack to another tree than before.
+_LAYOUT = 1
+_LIBC = re.compile(r"^libc6_(?:\d+:)?(?P<version>[^-_]+)")
+
+
+def lock_sysroot(recipe: SysrootRecipe, recipe_digest: str, *, ws: Workspace, run: Runner) -> SysrootLock:
+    """The recipe's packages and all they need, as the mirror has them now. Raises NotAvailable."""
+    packages = tuple(resolve(recipe.packages, recipe.suite, ARCHES[recipe.arch], ws=ws, run=run))
+    return SysrootLock(recipe=recipe_digest, glibc=glibc_version(packages), packages=packages)
+
+
+def glibc_version(packages: tuple[Download, ...]) -> str:
+    """Of the C library among the packages, "2.31"."""
+    for package in packages:
+        if match := _LIBC.match(package.file):
+            return match["version"]
+    msg = "the packages contain no C library (libc6), so nothing could run in this sysroot"
+    raise ConfigError(msg, "add libc6 to the recipe's packages.")
+
+
+def provide_sysroot(name: str, recipe: SysrootRecipe, lock: SysrootLock, *, ws: Workspace, run: Runner) -> Sysroot:
+    """The unpacked packages: usr-merged, all links relative, safe to move. Raises NotAvailable, VerificationError."""
+    packages = sorted(lock.packages, key=lambda package: package.file)
+    digest = digest_of([_LAYOUT, recipe.arch, recipe.drop, [package.sha256 for package in packages]])
+
+    def make(root: Path) -> None:
+        size_mb = sum(package.size_bytes for package in packages) / 1e6
+        with ws.log.step(f"Fetching {len(packages)} packages of {name} ({size_mb:.0f} MB)") as step:
+            debs = fetch_all(packages, ws=ws, step=step)
+        drop = compile_globs(recipe.drop)
+        make_merged_usr(root)
+        with ws.log.step(f"Unpacking {len(debs)} packages of {name}") as step:
+            for done, deb in enumerate(debs):
+                step.progress(done, len(debs), "packages")
+                unpack_deb(deb, root, drop=drop)
+        _remove_empty_folders(root)
+
+    root = ws.provide("sysroots", name, digest, make, f"Providing sysroot {name}")
+    return Sysroot(name=name, digest=digest, arch=ARCHES[recipe.arch], glibc=lock.glibc, root=root)
+
+
+def _remove_empty_folders(root: Path) -> None:
+    """What `drop` emptied."""
+    for folder, _, _ in os.walk(root / "usr/share", topdown=False):
+        if not os.listdir(folder):
+            os.rmdir(folder)
