@@ -47,7 +47,8 @@ def render_toolchain_file(
                 "OBJCOPY": toolchain.objcopy,
             }.items()
         ),
-        _set("CMAKE_MAKE_PROGRAM", tool("ninja")),
+        # In the cache, or try_compile and sub-projects do not see it.
+        f'set(CMAKE_MAKE_PROGRAM "{tool("ninja")}" CACHE FILEPATH "")',
         f'set(CMAKE_FIND_ROOT_PATH "{";".join(map(str, prefixes))}")',
         f'set(CMAKE_PREFIX_PATH "{";".join(map(str, prefixes))}")',
         "set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)",

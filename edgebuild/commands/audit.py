@@ -1,0 +1,120 @@
+"""edgebuild audit: could the boxes of a row load this file, folder, wheel or tarball?"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+import click
+import msgspec
+
+from edgebuild.build.audit import audit, render_findings
+from edgebuild.commands.context import Context, json_option, print_json, print_table, target_option
+from edgebuild.config.targets import load_target, resolve_names
+from edgebuild.elf import highest_versions, is_elf, read_elf, read_elves
+from edgebuild.errors import AuditError, ConfigError, VerificationError
+from edgebuild.model.elf import ElfFacts
+from edgebuild.workspace import Workspace
+
+_FAMILIES = ("GLIBC", "GLIBCXX")
+
+
+@click.command("audit")
+@click.argument("path", type=click.Path(path_type=Path, exists=True))
+@target_option
+@json_option
+@click.pass_obj
+def command(ctx: Context, path: Path, target: str, as_json: bool) -> None:
+    """Check a file, folder, wheel or tarball against what a target's box can load.
+
+    A folder is audited as a whole: libraries in it find each other as they would on the box.
+    """
+    specs = [load_target(name, ctx.ws) for name in resolve_names(target)]
+    elves = read_any(path, ctx.ws)
+    findings = {spec.name: audit(elves, spec.contract) for spec in specs}
+    if as_json:
+        files = [{"name": elf.name, "kind": elf.kind, "needs": highest_versions(elf)} for elf in elves]
+        verdicts = {name: msgspec.to_builtins(each) for name, each in findings.items()}
+        print_json({"schema": "edgebuild.audit/1", "path": str(path), "files": files, "findings": verdicts})
+    if refused := {name: each for name, each in findings.items() if each}:
+        texts = [f"{path}: {len(each)} findings for {name}\n{render_findings(each)}" for name, each in refused.items()]
+        raise AuditError("\n".join(texts), "`edgebuild targets show NAME` prints what its box provides.")
+    if not as_json:
+        print_table([_row(elf) for elf in elves], ("file", *_FAMILIES))
+
+
+def _row(elf: ElfFacts) -> tuple[str, ...]:
+    highest = highest_versions(elf)
+    return (elf.name, *(highest.get(family, "-") for family in _FAMILIES))
+
+
+def read_any(path: Path, ws: Workspace) -> tuple[ElfFacts, ...]:
+    """Facts of all ELF files that a path stands for. Archives are unpacked aside and are gone afterwards."""
+    if path.is_dir():
+        return read_elves(path)
+    if is_elf(path):
+        return (read_elf(path),)
+    with _unpacked(path, ws) as tree:
+        return read_elves(tree)
+
+
+@contextmanager
+def _unpacked(archive: Path, ws: Workspace) -> Iterator[Path]:
+    if zipfile.is_zipfile(archive):
+        unpack = _unpack_zip
+    elif tarfile.is_tarfile(archive):
+        unpack = _unpack_tar
+    else:
+        msg = f"{archive}: neither a folder, an ELF file, a wheel nor a tarball"
+        raise ConfigError(msg)
+    with ws.scratch("audit") as tree:
+        try:
+            unpack(archive, tree)
+        except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError) as err:
+            msg = f"{archive}: damaged archive ({err})"
+            raise VerificationError(msg, "build or download it again.") from err
+        yield tree
+
+
+def _unpack_zip(archive: Path, tree: Path) -> None:
+    with zipfile.ZipFile(archive) as members:
+        for member in members.infolist():
+            if not member.is_dir():
+                with members.open(member) as content:
+                    _write(_place(member.filename, tree), content)
+
+
+def _unpack_tar(archive: Path, tree: Path) -> None:
+    """Links come last, so that nothing is ever written through one."""
+    with tarfile.open(archive) as members:
+        links = []
+        for member in members:
+            if member.isreg() and (content := members.extractfile(member)):
+                _write(_place(member.name, tree), content)
+            elif member.issym():
+                links.append((_place(member.name, tree), member.linkname))
+    for place, target in links:
+        _place(os.path.normpath(place.parent.relative_to(tree) / target), tree)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(target)
+
+
+def _place(name: str, tree: Path) -> Path:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts:
+        msg = f"archive member '{name}' would leave the folder it is unpacked into"
+        raise VerificationError(msg, "nothing of it was kept.")
+    return tree / path
+
+
+def _write(place: Path, content: IO[bytes]) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.open("wb") as file:
+        shutil.copyfileobj(content, file)
