@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -59,7 +58,7 @@ def provide_sysroot(name: str, recipe: SysrootRecipe, lock: SysrootLock, *, ws: 
 
 
 def _remove_empty_folders(root: Path) -> None:
-    """What `drop` emptied."""
-    for folder, _, _ in os.walk(root / "usr/share", topdown=False):
-        if not os.listdir(folder):
-            os.rmdir(folder)
+    """What `drop` emptied. Only below share: elsewhere an empty folder may be the target of a link."""
+    for folder in sorted((root / "usr/share").rglob("*"), reverse=True):
+        if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
+            folder.rmdir()
