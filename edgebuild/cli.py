@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,7 +66,12 @@ def cli(ctx: click.Context, out: Path | None, offline: bool, quiet: bool) -> Non
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point. Every ending on purpose has its own exit code and no traceback."""
+    signal.signal(signal.SIGTERM, _interrupt)  # a polite kill cleans up like Ctrl-C: children end, nothing half-written
     sys.exit(_run(argv))
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _run(argv: Sequence[str] | None) -> int:

@@ -14,7 +14,7 @@ from edgebuild.workspace import Workspace, shipped_data, write_atomic
 
 # What the compiled core depends on; bindings, recipes, benchmarks and prose are not in it.
 _SOURCES = ("CMakeLists.txt", "cmake/**/*", "include/**/*", "src/**/*", "app/**/*", "backends/**/*", "tests/**/*")
-FFMPEG_SUFFIX = "-edge"
+_FFMPEG_SUFFIX = "-edge"  # as in recipes/ffmpeg: a vendor's FFmpeg may live in the same process
 
 
 def core_version(source: Path) -> str:
@@ -70,14 +70,18 @@ def prepare_tree(tree: Path, toolchain: Toolchain, deps: Path, *, ws: Workspace)
     return toolchain_file
 
 
+def library_variables(deps: Path) -> dict[str, str]:
+    """What CMake needs to know to find the third-party libraries, beside the toolchain file."""
+    return {"FFmpeg_ROOT": str(deps), "FFMPEG_BUILD_SUFFIX": _FFMPEG_SUFFIX}
+
+
 def _variables(deps: Path) -> dict[str, str]:
     return {
         "CMAKE_BUILD_TYPE": "RelWithDebInfo",
         "CMAKE_EXPORT_COMPILE_COMMANDS": "ON",
         "CMAKE_INSTALL_LIBDIR": "lib",
-        "FFmpeg_ROOT": str(deps),
-        "FFMPEG_BUILD_SUFFIX": FFMPEG_SUFFIX,
         "EDGECORE_BUILD_TESTS": "ON",
+        **library_variables(deps),
     }
 
 

@@ -36,15 +36,19 @@ def glibc_version(packages: tuple[Download, ...]) -> str:
     raise ConfigError(msg, "add libc6 to the recipe's packages.")
 
 
+def sysroot_digest(recipe: SysrootRecipe, lock: SysrootLock) -> str:
+    """What a sysroot's product is known by."""
+    return digest_of([_LAYOUT, recipe.arch, recipe.drop, [package.sha256 for package in lock.packages]])
+
+
 def provide_sysroot(name: str, recipe: SysrootRecipe, lock: SysrootLock, *, ws: Workspace, run: Runner) -> Sysroot:
     """The unpacked packages: usr-merged, all links relative, safe to move. Raises NotAvailable, VerificationError."""
-    packages = sorted(lock.packages, key=lambda package: package.file)
-    digest = digest_of([_LAYOUT, recipe.arch, recipe.drop, [package.sha256 for package in packages]])
+    digest = sysroot_digest(recipe, lock)
 
     def make(root: Path) -> None:
-        size_mb = sum(package.size_bytes for package in packages) / 1e6
-        with ws.log.step(f"Fetching {len(packages)} packages of {name} ({size_mb:.0f} MB)") as step:
-            debs = fetch_all(packages, ws=ws, step=step)
+        size_mb = sum(package.size_bytes for package in lock.packages) / 1e6
+        with ws.log.step(f"Fetching {len(lock.packages)} packages of {name} ({size_mb:.0f} MB)") as step:
+            debs = fetch_all(lock.packages, ws=ws, step=step)
         drop = compile_globs(recipe.drop)
         make_merged_usr(root)
         with ws.log.step(f"Unpacking {len(debs)} packages of {name}") as step:

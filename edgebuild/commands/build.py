@@ -9,15 +9,16 @@ import click
 import msgspec
 
 from edgebuild.build.audit import audit, render_findings
+from edgebuild.build.cmake import render_toolchain_file
 from edgebuild.build.conan import deps_digest, provide_deps
-from edgebuild.build.core import core_version, provide_core
-from edgebuild.build.runtime import stage_runtime
+from edgebuild.build.core import core_version, library_variables, provide_core
+from edgebuild.build.runtime import MODULES, stage_runtime
 from edgebuild.build.sysroot import provide_sysroot
 from edgebuild.build.toolchain import provide_toolchain
 from edgebuild.commands.context import Context, complete_targets, json_option, print_json
 from edgebuild.config.targets import load_target, resolve_names, row_names
 from edgebuild.digest import digest_of, digest_tree, sha256_file
-from edgebuild.elf import read_elves
+from edgebuild.elf import highest_versions, read_elves
 from edgebuild.errors import AuditError, ConfigError
 from edgebuild.model.elf import ElfFacts
 from edgebuild.model.product import Artifact, CoreTree, Product, Toolchain
@@ -25,6 +26,7 @@ from edgebuild.model.target import TargetSpec
 from edgebuild.package.debug import split_debug
 from edgebuild.package.tarball import write_tarball
 from edgebuild.package.wheel import build_wheel
+from edgebuild.package.wheel_tag import soabi
 from edgebuild.run import Runner
 from edgebuild.workspace import Workspace, write_atomic
 
@@ -113,35 +115,77 @@ def package(
 ) -> Artifact:
     """Stage, audit, then every product of the row into scratch/out."""
     stem = f"{_NAME}-{core_version(ws.core_source)}-{target.name}"
-    stage, debug, tests, out = (scratch / name for name in ("stage", "debug", "tests", "out"))
+    stage, debug, out = (scratch / name for name in ("stage", "debug", "out"))
     out.mkdir()
     needs = stage_runtime(stage, core, deps, target.runtimes, target.arch, ws=ws)
     with ws.log.step(f"Splitting debug information of {target.name}"):
-        split_debug(stage, debug, toolchain, keep=tuple(needs), run=run)
-    shutil.copytree(core.tests, tests)
+        split_debug(stage, debug, toolchain, keep=needs, run=run)
     elves = gate(stage, target, toolchain, needs, ws=ws)
-    products = [
+    wheels = package_wheels(target, toolchain, deps, core, stage, debug, scratch, ws=ws, run=run)
+    products = (
         write_product("tarball", stage, out / f"{stem}.tar.gz", stem, ws),
         write_product("debug", debug, out / f"{stem}-debug.tar.gz", f"{stem}-debug", ws),
-        write_product("tests", tests, out / f"{stem}-tests.tar.gz", stem, ws),
-    ]
-    for python in target.row.python:
-        recipe, lock = target.sysroots[python.headers]
-        headers = provide_sysroot(python.headers, recipe, lock, ws=ws, run=run)
-        wheel = build_wheel(core, deps, python, headers, toolchain, stage, out, ws=ws, run=run)
-        products.append(_product("wheel", wheel))
+        write_product("tests", core.tests, out / f"{stem}-tests.tar.gz", stem, ws),
+        *(_product("wheel", wheel) for wheel in wheels),
+    )
     artifact = Artifact(
         name=_NAME,
         version=core_version(ws.core_source),
         target=target.name,
         arch=target.arch.name,
         plan=plan,
-        products=tuple(products),
-        abi={elf.path: needed_versions(elf) for elf in elves},
+        products=products,
+        abi={elf.name: highest_versions(elf) for elf in elves},
         made_from={"toolchain": toolchain.digest, "core": core.digest, "libraries": deps.name},
     )
     write_atomic(out / "manifest.json", msgspec.json.format(msgspec.json.encode(artifact), indent=2) + b"\n")
     return artifact
+
+
+def package_wheels(
+    target: TargetSpec,
+    toolchain: Toolchain,
+    deps: Path,
+    core: CoreTree,
+    stage: Path,
+    debug: Path,
+    scratch: Path,
+    *,
+    ws: Workspace,
+    run: Runner,
+) -> list[Path]:
+    """One wheel per Python of the row, in scratch/out, each carrying the staged libraries in one flat folder."""
+    runtime_dir = scratch / "runtime"
+    for folder in (stage / "lib", stage / MODULES):
+        shutil.copytree(folder, runtime_dir, ignore=shutil.ignore_patterns(MODULES.name), dirs_exist_ok=True)
+    wheels = []
+    for python in target.row.python:
+        recipe, lock = target.sysroots[python.headers]
+        headers = provide_sysroot(python.headers, recipe, lock, ws=ws, run=run)
+        toolchain_file = scratch / f"{python.tag}.cmake"
+        toolchain_file.write_text(
+            render_toolchain_file(
+                toolchain,
+                prefixes=(core.sdk, deps),
+                prefix_map={scratch: "wheel", ws.cache: "cache"},
+                soabi=soabi(python, target.arch),
+            )
+        )
+        wheel = build_wheel(
+            core,
+            python,
+            headers,
+            toolchain,
+            runtime_dir,
+            scratch / "out",
+            toolchain_file=toolchain_file,
+            defines=library_variables(deps),
+            debug=debug,
+            ws=ws,
+            run=run,
+        )
+        wheels.append(wheel)
+    return wheels
 
 
 def gate(
@@ -150,16 +194,9 @@ def gate(
     """Nothing leaves with a finding. Raises AuditError."""
     with ws.log.step(f"Auditing {target.name} against contract {target.row.contract}"):
         elves = read_elves(stage)
-        floor = {**needs, "*": {"GLIBC": toolchain.floor}}
-        if findings := audit(elves, target.contract, floor=floor):
+        if findings := audit(elves, target.contract, floor=toolchain.floor, needs=needs):
             raise AuditError(render_findings(findings), "`edgebuild targets show` prints what the box provides.")
     return elves
-
-
-def needed_versions(elf: ElfFacts) -> dict[str, str]:
-    """Highest version per node family, e.g. {"GLIBC": "2.17"}."""
-    families = {node.partition("_")[0] for nodes in elf.needed_versions.values() for node in nodes}
-    return {family: highest for family in sorted(families) if (highest := elf.highest(family))}
 
 
 def write_product(kind: str, tree: Path, path: Path, top: str, ws: Workspace) -> Product:

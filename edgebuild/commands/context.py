@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
@@ -28,6 +30,18 @@ def complete_targets(_ctx: click.Context, _param: click.Parameter, incomplete: s
     return [name for name in names if name.startswith(incomplete)]
 
 
+def complete_recipes(room: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Tab completion of the recipes in a room ("sysroots"). No command has begun then, so there is no Context."""
+
+    def complete(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+        from edgebuild.log import Log
+
+        ws = Workspace.open(project=Path.cwd(), out=None, log=Log(quiet=True))
+        return [name for name in ws.names(room) if name.startswith(incomplete)]
+
+    return complete
+
+
 target_option = click.option(
     "--target", "-t", required=True, metavar="NAME", shell_complete=complete_targets, help="A row or its alias."
 )
@@ -40,7 +54,7 @@ def print_json(document: dict[str, Any]) -> None:
     click.echo(json.dumps(document, indent=2))
 
 
-def print_table(rows: list[tuple[str, ...]], head: tuple[str, ...]) -> None:
+def print_table(rows: Sequence[tuple[str, ...]], head: tuple[str, ...]) -> None:
     """Left-aligned columns on stdout, as a person would paste them into a ticket."""
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     for row in [head, *rows]:

@@ -12,6 +12,7 @@ from edgebuild.build.emulate import emulated_command, emulated_python
 from edgebuild.build.sysroot import provide_sysroot
 from edgebuild.commands.context import Context, target_option
 from edgebuild.config.targets import load_sysroot, load_target, resolve_names
+from edgebuild.digest import digest_of
 from edgebuild.errors import ConfigError, NotAvailable
 from edgebuild.model.arch import host_arch
 from edgebuild.model.product import Artifact, Sysroot
@@ -25,7 +26,7 @@ from edgebuild.workspace import Workspace
 @target_option
 @click.option("--root", "root_name", metavar="SYSROOT", help="Userland to run in (default: the row's first root).")
 @click.option("--tests", is_flag=True, help="Lay the contract suite and unit tests into the artifact's bin/.")
-@click.option("--python-path", multiple=True, type=click.Path(path_type=Path), help="More folders for a Python program.")
+@click.option("--python-path", multiple=True, type=click.Path(path_type=Path), help="More folders for Python's path.")
 @click.option("--timeout", "timeout_s", type=float, default=3600.0, show_default=True, help="Seconds.")
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_obj
@@ -91,7 +92,7 @@ def unpacked(artifact: Artifact, kinds: tuple[str, ...], ws: Workspace) -> Path:
         for product in products:
             unpack_tar(ws.out / artifact.target / product.path, folder, strip=1)
 
-    return ws.provide("unpacked", f"{artifact.name}-{artifact.target}-{key[16:24]}", key, make, "Unpacking the artifact")
+    return ws.provide("unpacked", f"{artifact.name}-{artifact.target}", digest_of(key), make, "Unpacking the artifact")
 
 
 def program_command(

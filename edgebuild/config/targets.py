@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +17,8 @@ from edgebuild.model.target import Contract, TargetRow, TargetSpec
 from edgebuild.workspace import Workspace
 
 T = TypeVar("T")
+R = TypeVar("R", ToolchainRecipe, SysrootRecipe)
+L = TypeVar("L", ToolchainLock, SysrootLock)
 _ROWS = Path(__file__).resolve().parent.parent / "targets"
 _CONTRACTS = _ROWS.parent / "contracts"
 
@@ -59,7 +62,7 @@ def load_target(name: str, ws: Workspace) -> TargetSpec:
     contract = attempt(lambda: load_yaml(_CONTRACTS / f"{row.contract}.yaml", Contract))
     toolchain = attempt(lambda: load_toolchain(row.toolchain, ws))
     wanted = sorted({*row.roots, *(python.headers for python in row.python)})
-    sysroots = {wish: attempt(lambda wish=wish: load_sysroot(wish, ws)) for wish in wanted}
+    sysroots = {wish: attempt(partial(load_sysroot, wish, ws)) for wish in wanted}
     if contract and contract.arch != row.match.arch:
         msg = f"{name}.yaml: match.arch is {row.match.arch}, but contract '{row.contract}' is for {contract.arch}"
         errors.append(ConfigError(msg))
@@ -67,7 +70,7 @@ def load_target(name: str, ws: Workspace) -> TargetSpec:
         if pair and pair[0].arch != row.match.arch:
             msg = f"{name}.yaml: sysroot '{wish}' is for {pair[0].arch}, the row for {row.match.arch}"
             errors.append(ConfigError(msg))
-    runtimes = {backend: attempt(lambda backend=backend: load_runtime(backend, ws)) for backend in row.backends}
+    runtimes = {backend: attempt(partial(load_runtime, backend, ws)) for backend in row.backends}
     if errors:
         raise ConfigErrors(errors)
     assert contract and toolchain
@@ -108,7 +111,9 @@ def recipe_digest(path: Path) -> str:
     return digest_of(sha256_file(path))
 
 
-def _with_lock(room: str, name: str, recipe_kind: type, lock_kind: type, verb: str, ws: Workspace) -> tuple:
+def _with_lock(
+    room: str, name: str, recipe_kind: type[R], lock_kind: type[L], verb: str, ws: Workspace
+) -> tuple[R, L]:
     path = find_recipe(room, name, ws)
     lock_path = path.with_suffix(".lock")
     remedy = f"`edgebuild {verb} lock {name}` makes a new one."

@@ -13,7 +13,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Base of everything read from a user's file: immutable, unknown keys refused."""
 
 
-class Download(Record):
+class Download(Record, frozen=True):
     """One file, wherever it comes from. `file` is its name there; sha256 is what counts."""
 
     file: str
@@ -25,7 +25,7 @@ class Download(Record):
     suite: str = ""  # with apt: for messages and `--refresh`
 
 
-class ToolchainRecipe(Record):
+class ToolchainRecipe(Record, frozen=True):
     """toolchains/NAME.yaml. wheels: project -> version; their contents are merged into one folder."""
 
     title: str
@@ -37,14 +37,14 @@ class ToolchainRecipe(Record):
     link_flags: tuple[str, ...] = ()
 
 
-class ToolchainLock(Record):
+class ToolchainLock(Record, frozen=True):
     """toolchains/NAME.lock. recipe: digest of the YAML it was made from. One list per build machine's architecture."""
 
     recipe: str
     wheels: dict[ArchName, tuple[Download, ...]]
 
 
-class SysrootRecipe(Record):
+class SysrootRecipe(Record, frozen=True):
     """sysroots/NAME.yaml: packages of one distribution release, through the host's own apt."""
 
     title: str
@@ -55,7 +55,7 @@ class SysrootRecipe(Record):
     drop: tuple[str, ...] = ()  # globs below the root that nobody needs (documentation, locales)
 
 
-class SysrootLock(Record):
+class SysrootLock(Record, frozen=True):
     """sysroots/NAME.lock. recipe: digest of the YAML; glibc: version of libc6 without the Debian revision."""
 
     recipe: str
@@ -63,7 +63,7 @@ class SysrootLock(Record):
     packages: tuple[Download, ...]
 
 
-class BundledLibrary(Record):
+class BundledLibrary(Record, frozen=True):
     """A vendor-neutral library that a backend needs and may ship. member: its path in the wheel, per architecture."""
 
     name: str
@@ -76,7 +76,7 @@ class BundledLibrary(Record):
     notices: tuple[str, ...] = ()  # licence texts in the wheel
 
 
-class RuntimeRecipe(Record):
+class RuntimeRecipe(Record, frozen=True):
     """cpp_core/backends/NAME/runtime.yaml: what ships beside a backend's module."""
 
     bundle: tuple[BundledLibrary, ...]

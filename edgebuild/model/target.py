@@ -12,11 +12,11 @@ from edgebuild.model.recipe import Record, RuntimeRecipe, SysrootLock, SysrootRe
 Proof = Literal["hardware", "simulator", "emulated", "native", "link-checked", "none"]
 
 
-class Match(Record):
+class Match(Record, frozen=True):
     arch: ArchName
 
 
-class PythonSpec(Record):
+class PythonSpec(Record, frozen=True):
     """A Python on the box. headers: name of the sysroot that carries libpython's development files."""
 
     version: str  # "3.9"
@@ -28,14 +28,14 @@ class PythonSpec(Record):
         return "cp" + self.version.replace(".", "")
 
 
-class ProofSpec(Record):
+class ProofSpec(Record, frozen=True):
     """How far the row has been proven, honestly. by: what ran it."""
 
     level: Proof
     by: str = ""
 
 
-class TargetRow(Record):
+class TargetRow(Record, frozen=True):
     """edgebuild/targets/NAME.yaml."""
 
     title: str
@@ -49,7 +49,7 @@ class TargetRow(Record):
     proof: ProofSpec = ProofSpec(level="none")
 
 
-class CpuSpec(Record):
+class CpuSpec(Record, frozen=True):
     """model: what is on the box. emulated_as: nearest lower CPU that the emulator knows.
 
     cpuinfo: lines of /proc/cpuinfo ("CPU part" -> "0xd03") for emulators that show the host's instead.
@@ -60,7 +60,7 @@ class CpuSpec(Record):
     cpuinfo: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-class Contract(Record):
+class Contract(Record, frozen=True):
     """edgebuild/contracts/NAME.yaml: what the box can load. A version is the highest node it provides."""
 
     title: str
@@ -71,7 +71,7 @@ class Contract(Record):
     sources: tuple[str, ...] = ()  # where the facts come from
 
 
-class TargetSpec(Record):
+class TargetSpec(Record, frozen=True):
     """A row with everything it names, loaded and checked: what stages take."""
 
     name: str
