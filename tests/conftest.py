@@ -20,9 +20,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture
 def ws(tmp_path: Path) -> Workspace:
     """Empty cache, empty out/, silent log."""
-    return Workspace(
-        cache=tmp_path / "cache", out=tmp_path / "out", project=tmp_path / "project", log=Log(StringIO())
-    )
+    return Workspace(cache=tmp_path / "cache", out=tmp_path / "out", project=tmp_path / "project", log=Log(StringIO()))
 
 
 @pytest.fixture

@@ -65,9 +65,7 @@ def _provide_in_a_process(cache: Path, start: multiprocessing.synchronize.Event,
 def test_processes_that_want_the_same_product_make_it_once(tmp_path: Path) -> None:
     context = multiprocessing.get_context("fork")
     start, trace = context.Event(), tmp_path / "trace"
-    workers = [
-        context.Process(target=_provide_in_a_process, args=(tmp_path / "cache", start, trace)) for _ in range(4)
-    ]
+    workers = [context.Process(target=_provide_in_a_process, args=(tmp_path / "cache", start, trace)) for _ in range(4)]
     for worker in workers:
         worker.start()
     start.set()

@@ -1,0 +1,80 @@
+"""How old a userland the shipped files need, read by pyelftools alone, and shown as a table."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from elftools.elf.elffile import ELFFile
+from elftools.elf.gnuversions import GNUVerNeedSection
+
+from tests.e2e.conftest import Built
+from tests.e2e.harness import ARM, NATIVE
+
+FLOOR = (2, 17)
+MACHINES = {NATIVE: "EM_X86_64", ARM: "EM_AARCH64"}
+
+
+def needed_versions(path: Path) -> tuple[str, dict[str, tuple[int, ...]]]:
+    """Machine, and the highest version per family, e.g. ("EM_AARCH64", {"GLIBC": (2, 17)})."""
+    highest: dict[str, tuple[int, ...]] = defaultdict(tuple)
+    with path.open("rb") as file:
+        elf = ELFFile(file)
+        for section in elf.iter_sections():
+            if isinstance(section, GNUVerNeedSection):
+                for _, nodes in section.iter_versions():
+                    for node in nodes:
+                        family, _, version = node.name.partition("_")
+                        if version and version[0].isdigit():
+                            highest[family] = max(highest[family], tuple(map(int, version.split("."))))
+        return elf["e_machine"], dict(highest)
+
+
+def elf_files(tree: Path) -> list[Path]:
+    files = [path for path in tree.rglob("*") if path.is_file() and not path.is_symlink()]
+    return sorted(path for path in files if path.read_bytes()[:4] == b"\x7fELF")
+
+
+def is_onnxruntime(path: Path) -> bool:
+    """A module of its own, built by others for GLIBC 2.28 and libstdc++."""
+    return path.name.startswith("libonnxruntime.so")
+
+
+def dotted(version: tuple[int, ...] | None) -> str:
+    return ".".join(map(str, version)) if version else "-"
+
+
+@pytest.mark.parametrize("row", [NATIVE, ARM])
+def test_everything_of_ours_needs_glibc_2_17_at_most_and_no_libstdcxx(row: str, request: pytest.FixtureRequest) -> None:
+    built: Built = request.getfixturevalue("native" if row == NATIVE else "arm")
+    files = elf_files(built.tree)
+    needs = {path: needed_versions(path) for path in files}
+    for path, (_, versions) in needs.items():
+        name = path.relative_to(built.tree).as_posix()
+        print(f"{row}  {name:44} GLIBC {dotted(versions.get('GLIBC')):7} GLIBCXX {dotted(versions.get('GLIBCXX'))}")
+
+    assert any(path.name == "edgecore" for path in files)
+    assert any(is_onnxruntime(path) for path in files)
+    for path, (machine, versions) in needs.items():
+        assert machine == MACHINES[row], path
+        if not is_onnxruntime(path):
+            assert versions.get("GLIBC", ()) <= FLOOR, path
+            assert not versions.keys() & {"GLIBCXX", "CXXABI", "GCC"}, path
+
+
+def test_the_manifest_states_the_same_versions(arm: Built) -> None:
+    stated = {Path(name).name: versions.get("GLIBC") for name, versions in arm.manifest["abi"].items()}
+    for path in elf_files(arm.tree):
+        if path.name in stated and not path.name.startswith("edgecore-"):
+            _, versions = needed_versions(path)
+            assert stated[path.name] == (dotted(versions["GLIBC"]) if "GLIBC" in versions else None), path.name
+
+
+def test_debug_information_travels_apart(arm: Built) -> None:
+    (debug,) = arm.products("debug")
+    assert debug.stat().st_size > 0
+    for path in elf_files(arm.tree):
+        if not path.name.startswith("edgecore-"):
+            with path.open("rb") as file:
+                assert not ELFFile(file).has_dwarf_info(), path
