@@ -41,7 +41,7 @@ def sysroot_digest(recipe: SysrootRecipe, lock: SysrootLock) -> str:
     return digest_of([_LAYOUT, recipe.arch, recipe.drop, [package.sha256 for package in lock.packages]])
 
 
-def provide_sysroot(name: str, recipe: SysrootRecipe, lock: SysrootLock, *, ws: Workspace, run: Runner) -> Sysroot:
+def provide_sysroot(name: str, recipe: SysrootRecipe, lock: SysrootLock, *, ws: Workspace) -> Sysroot:
     """The unpacked packages: usr-merged, all links relative, safe to move. Raises NotAvailable, VerificationError."""
     digest = sysroot_digest(recipe, lock)
 

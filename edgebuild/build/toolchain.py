@@ -98,8 +98,14 @@ def provide_toolchain(
     return toolchain
 
 
-def lock_toolchain(recipe: ToolchainRecipe, recipe_digest: str) -> ToolchainLock:
-    """The wheels of a recipe with the sha256 that the index states, for every build machine that all exist for."""
+def lock_toolchain(recipe: ToolchainRecipe, recipe_digest: str, *, ws: Workspace) -> ToolchainLock:
+    """The wheels of a recipe with the sha256 that the index states, for every build machine that all exist for.
+
+    Raises NotAvailable.
+    """
+    if ws.offline:
+        msg = "the wheels of a toolchain cannot be looked up: --offline forbids asking the index"
+        raise NotAvailable(msg, "run without --offline.")
     indexes = {project: tuple(pypi_files(project)) for project in recipe.wheels}
     wheels = {}
     for arch in ARCHES.values():

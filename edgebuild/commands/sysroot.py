@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+import msgspec
 
 from edgebuild.build.sysroot import lock_sysroot, provide_sysroot, sysroot_digest
 from edgebuild.commands.context import Context, complete_recipes, json_option, print_json, print_table
@@ -11,8 +12,21 @@ from edgebuild.config.targets import load_sysroot, recipe_digest
 from edgebuild.config.yaml import load_yaml
 from edgebuild.errors import NotAvailable
 from edgebuild.model.recipe import SysrootLock, SysrootRecipe
+from edgebuild.workspace import Workspace
 
 _name = click.argument("name", shell_complete=complete_recipes("sysroots"))
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of the list. provided: it is in the cache."""
+
+    name: str
+    title: str
+    arch: str
+    glibc: str
+    packages: int
+    download_bytes: int
+    provided: bool
 
 
 @click.group("sysroot")
@@ -25,35 +39,35 @@ def command() -> None:
 @click.pass_obj
 def list_sysroots(ctx: Context, as_json: bool) -> None:
     """Every sysroot, and whether it is in the cache."""
-    listing = []
-    for name in ctx.ws.names("sysroots"):
-        recipe, lock = load_sysroot(name, ctx.ws)
-        listing.append(
-            {
-                "name": name,
-                "title": recipe.title,
-                "arch": recipe.arch,
-                "glibc": lock.glibc,
-                "packages": len(lock.packages),
-                "download_bytes": sum(package.size_bytes for package in lock.packages),
-                "provided": ctx.ws.product("sysroots", name, sysroot_digest(recipe, lock)).is_dir(),
-            }
-        )
+    listing = [_entry(name, ctx.ws) for name in ctx.ws.names("sysroots")]
     if as_json:
-        print_json({"schema": "edgebuild.sysroots/1", "sysroots": listing})
+        print_json({"schema": "edgebuild.sysroots/1", "sysroots": [msgspec.to_builtins(each) for each in listing]})
         return
     table = [
         (
-            each["name"],
-            each["arch"],
-            each["glibc"],
-            f"{each['packages']} ({each['download_bytes'] / 1e6:.0f} MB)",
-            "yes" if each["provided"] else "no",
-            each["title"],
+            each.name,
+            each.arch,
+            each.glibc,
+            f"{each.packages} ({each.download_bytes / 1e6:.0f} MB)",
+            "yes" if each.provided else "no",
+            each.title,
         )
         for each in listing
     ]
     print_table(table, ("sysroot", "arch", "glibc", "packages", "provided", "title"))
+
+
+def _entry(name: str, ws: Workspace) -> Entry:
+    recipe, lock = load_sysroot(name, ws)
+    return Entry(
+        name=name,
+        title=recipe.title,
+        arch=recipe.arch,
+        glibc=lock.glibc,
+        packages=len(lock.packages),
+        download_bytes=sum(package.size_bytes for package in lock.packages),
+        provided=ws.product("sysroots", name, sysroot_digest(recipe, lock)).is_dir(),
+    )
 
 
 @command.command("provide")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+import msgspec
 
 from edgebuild.build.toolchain import lock_toolchain, provide_toolchain
 from edgebuild.commands.context import Context, complete_recipes, json_option, print_json, print_table
@@ -12,8 +13,19 @@ from edgebuild.config.yaml import load_yaml
 from edgebuild.errors import ConfigError
 from edgebuild.model.arch import ARCHES
 from edgebuild.model.recipe import ToolchainLock, ToolchainRecipe
+from edgebuild.workspace import Workspace
 
 _name = click.argument("name", shell_complete=complete_recipes("toolchains"))
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of the list. targets, build_machines: architectures."""
+
+    name: str
+    title: str
+    glibc_floor: str
+    targets: tuple[str, ...]
+    build_machines: tuple[str, ...]
 
 
 @click.group("toolchain")
@@ -26,32 +38,26 @@ def command() -> None:
 @click.pass_obj
 def list_toolchains(ctx: Context, as_json: bool) -> None:
     """Every toolchain, what it compiles for and where it runs."""
-    listing = []
-    for name in ctx.ws.names("toolchains"):
-        recipe, lock = load_toolchain(name, ctx.ws)
-        listing.append(
-            {
-                "name": name,
-                "title": recipe.title,
-                "glibc_floor": recipe.floor,
-                "targets": sorted(recipe.cpu),
-                "build_machines": sorted(lock.wheels),
-            }
-        )
+    listing = [_entry(name, ctx.ws) for name in ctx.ws.names("toolchains")]
     if as_json:
-        print_json({"schema": "edgebuild.toolchains/1", "toolchains": listing})
+        print_json({"schema": "edgebuild.toolchains/1", "toolchains": [msgspec.to_builtins(each) for each in listing]})
         return
     table = [
-        (
-            each["name"],
-            each["glibc_floor"],
-            ", ".join(each["targets"]),
-            ", ".join(each["build_machines"]),
-            each["title"],
-        )
+        (each.name, each.glibc_floor, ", ".join(each.targets), ", ".join(each.build_machines), each.title)
         for each in listing
     ]
     print_table(table, ("toolchain", "glibc floor", "compiles for", "runs on", "title"))
+
+
+def _entry(name: str, ws: Workspace) -> Entry:
+    recipe, lock = load_toolchain(name, ws)
+    return Entry(
+        name=name,
+        title=recipe.title,
+        glibc_floor=recipe.floor,
+        targets=tuple(sorted(recipe.cpu)),
+        build_machines=tuple(sorted(lock.wheels)),
+    )
 
 
 @command.command("provide")

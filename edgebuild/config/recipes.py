@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 import yaml
@@ -12,8 +12,6 @@ from edgebuild.config.yaml import did_you_mean, load_yaml
 from edgebuild.errors import ConfigError
 from edgebuild.model.recipe import SysrootLock, ToolchainLock
 from edgebuild.workspace import Workspace, write_atomic
-
-T = TypeVar("T")
 
 
 def find_recipe(room: str, name: str, ws: Workspace) -> Path:
@@ -26,9 +24,12 @@ def find_recipe(room: str, name: str, ws: Workspace) -> Path:
     return path
 
 
-def load_recipe(room: str, name: str, kind: type[T], ws: Workspace) -> T:
-    """The recipe alone, for those who make its lock."""
-    return load_yaml(find_recipe(room, name, ws), kind)
+def lock_matches(path: Path, kind: type[ToolchainLock] | type[SysrootLock], recipe_digest: str) -> bool:
+    """Whether there is a readable lock that was made from this recipe."""
+    try:
+        return load_yaml(path, kind).recipe == recipe_digest
+    except ConfigError:
+        return False
 
 
 def save_lock(path: Path, lock: ToolchainLock | SysrootLock, *, made_by: str) -> None:
