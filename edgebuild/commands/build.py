@@ -161,7 +161,7 @@ def package_wheels(
     wheels = []
     for python in target.row.python:
         recipe, lock = target.sysroots[python.headers]
-        headers = provide_sysroot(python.headers, recipe, lock, ws=ws, run=run)
+        headers = provide_sysroot(python.headers, recipe, lock, ws=ws)
         toolchain_file = scratch / f"{python.tag}.cmake"
         toolchain_file.write_text(
             render_toolchain_file(

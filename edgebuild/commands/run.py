@@ -80,7 +80,7 @@ def provide_root(spec: TargetSpec, wish: str | None, ctx: Context) -> Sysroot | 
     if recipe.arch != spec.arch.name:
         msg = f"--root: '{name}' is for {recipe.arch}, but target '{spec.name}' is {spec.arch.name}"
         raise ConfigError(msg)
-    return provide_sysroot(name, recipe, lock, ws=ctx.ws, run=ctx.run)
+    return provide_sysroot(name, recipe, lock, ws=ctx.ws)
 
 
 def unpacked(artifact: Artifact, kinds: tuple[str, ...], ws: Workspace) -> Path:
