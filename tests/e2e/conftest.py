@@ -38,11 +38,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @dataclass(frozen=True)
 class Built:
-    """out/ROW/ and the archives of it unpacked somewhere else than where they were made."""
+    """out/ROW/ and the archives of it unpacked somewhere else than where they were made.
+
+    tree: the runtime with the core's tests laid over it. shipped: the files of the runtime alone.
+    """
 
     folder: Path
     manifest: dict[str, Any]
     tree: Path
+    shipped: tuple[Path, ...]
 
     def products(self, kind: str) -> list[Path]:
         return [self.folder / each["path"] for each in self.manifest["products"] if each["kind"] == kind]
@@ -51,11 +55,11 @@ class Built:
 def build(row: str, folder: Path) -> Built:
     document = edgebuild("build", "--target", row, "--json", timeout_s=_COLD_BUILD_S).json()
     (manifest,) = document["artifacts"]
-    built = Built(REPOSITORY / "out" / row, manifest, folder)
-    for kind in ("tarball", "tests"):
-        for archive in built.products(kind):
-            unpack_tar(archive, folder, strip=1)
-    return built
+    archives = {each["kind"]: REPOSITORY / "out" / row / each["path"] for each in manifest["products"]}
+    unpack_tar(archives["tarball"], folder, strip=1)
+    shipped = tuple(sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()))
+    unpack_tar(archives["tests"], folder, strip=1)
+    return Built(REPOSITORY / "out" / row, manifest, folder, shipped)
 
 
 @pytest.fixture(scope="session")
