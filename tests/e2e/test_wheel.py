@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from pathlib import Path
@@ -57,11 +56,3 @@ def test_auditwheel_agrees_with_every_tag(arm: Built) -> None:
         assert told, ended.stdout
         print(f"{wheel.name}: auditwheel says {told[1]}")
         assert wheel.stem.split("-")[-1] == told[1]
-
-
-def test_the_wheel_needs_no_library_that_the_box_lacks(arm: Built) -> None:
-    """What auditwheel counts as external: nothing beyond the policy's own list."""
-    for wheel in arm.products("wheel"):
-        ended = call(sys.executable, "-m", "auditwheel", "show", "--json", wheel, timeout_s=120)
-        assert ended.code == 0, ended.stderr
-        assert json.loads(ended.stdout), ended.stdout
