@@ -1,0 +1,155 @@
+"""Typed face of the C++ core. Every call that works releases the GIL; every failure raises Error."""
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, Optional, TypedDict, Union, final
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecore.errors import Error as Error
+
+__version__: str
+
+_Path = Union[str, os.PathLike[str]]
+
+class BackendInfo(TypedDict):
+    name: str
+    runtime: str
+    devices: int
+
+class Timings(TypedDict):
+    """Microseconds."""
+
+    decode: int
+    preprocess: int
+    infer: int
+    postprocess: int
+
+class Digests(TypedDict):
+    """64-bit FNV-1a."""
+
+    frame: int
+    tensor: int
+
+@final
+class Frame:
+    """One decoded picture in the decoder's own YUV layout."""
+
+    @staticmethod
+    def from_planes(*planes: npt.NDArray[np.uint8]) -> Frame:
+        """(y), (y, uv) with uv [height, width, 2], or (y, u, v). Uses the arrays' memory and keeps them alive;
+        don't write to them while the frame is in use. Rows have to be dense.
+        """
+
+    @property
+    def planes(self) -> tuple[npt.NDArray[np.uint8], ...]:
+        """Read-only views on the pixels, without a copy: y, uv or y, u, v. They keep the picture alive."""
+
+    @property
+    def width_px(self) -> int: ...
+    @property
+    def height_px(self) -> int: ...
+    @property
+    def index(self) -> int:
+        """Position in the stream, from 0, counting skipped frames too."""
+
+    @property
+    def pts_us(self) -> int:
+        """Presentation time in microseconds from the stream's start."""
+
+    @property
+    def layout(self) -> Literal["planar", "semi_planar", "gray"]: ...
+    def digest(self) -> int:
+        """64-bit FNV-1a over the visible samples."""
+
+@final
+class Detection:
+    def __init__(self, label: int, score: float, box: Sequence[float]) -> None: ...
+    @property
+    def label(self) -> int:
+        """Index into the model's labels."""
+
+    @property
+    def score(self) -> float: ...
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """x0, y0, x1, y1 in frame pixels."""
+
+@final
+class Placement:
+    """Where the picture lies inside the model's input: model pixel = frame pixel * scale + offset."""
+
+    @property
+    def scale_x(self) -> float: ...
+    @property
+    def scale_y(self) -> float: ...
+    @property
+    def offset_x_px(self) -> int: ...
+    @property
+    def offset_y_px(self) -> int: ...
+    @property
+    def width_px(self) -> int: ...
+    @property
+    def height_px(self) -> int: ...
+
+@final
+class Source(Iterator[Frame]):
+    """Threads may share one: each frame goes to one of them."""
+
+    def __iter__(self) -> Source: ...
+    def __next__(self) -> Frame: ...
+    @property
+    def description(self) -> str:
+        """E.g. "h264 640x272 yuv420p 25 fps"."""
+
+@final
+class Model:
+    """A described model on one backend. Threads may share one; their calls queue."""
+
+    def __init__(self, yaml: _Path, backend: str = "cpu", threads: int = 1) -> None: ...
+    @property
+    def labels(self) -> list[str]: ...
+    def preprocess(self, frame: Frame) -> tuple[npt.NDArray[np.float32], Placement]: ...
+    def run(self, inputs: dict[str, npt.NDArray[Any]], *, copy: bool = False) -> dict[str, npt.NDArray[Any]]:
+        """Outputs by name. Without copy they are read-only views into the engine's memory, valid until the
+        next run() or detect() of this model.
+        """
+
+    def detect(self, frame: Frame) -> list[Detection]: ...
+
+@final
+class FrameResult:
+    @property
+    def frame(self) -> Frame: ...
+    @property
+    def detections(self) -> list[Detection]: ...
+    @property
+    def timings_us(self) -> Timings: ...
+    @property
+    def digests(self) -> Optional[Digests]:
+        """Only for a pipeline that says `digests: true`."""
+
+@final
+class Pipeline(Iterator[FrameResult]):
+    """A pipeline.yaml, frame by frame. limit and source stand in for what the file says."""
+
+    def __init__(self, yaml: _Path, *, limit: Optional[int] = None, source: Optional[str] = None) -> None: ...
+    def __iter__(self) -> Pipeline: ...
+    def __next__(self) -> FrameResult: ...
+    @property
+    def labels(self) -> list[str]: ...
+
+def open_source(uri: str, frames: Sequence[int] = (), limit: int = 0) -> Source:
+    """A video file, an image, a folder of images or an rtsp:// address.
+
+    frames: only these indices, rising; empty: all. limit: stop after so many frames; 0: no limit.
+    """
+
+def backends() -> list[BackendInfo]:
+    """The modules beside this package (or in $EDGECORE_BACKENDS)."""
+
+def nms(
+    detections: Sequence[Detection], iou_threshold: float = 0.45, max_detections: int = 300
+) -> list[Detection]:
+    """Greedy non-maximum suppression, label by label, best first."""

@@ -1,0 +1,16 @@
+"""The one exception of the core."""
+
+from __future__ import annotations
+
+
+class Error(Exception):
+    """code: "not found", "invalid argument", "unsupported", "corrupt input", ...; hint: what to do next, or ""."""
+
+    def __init__(self, code: str, message: str, hint: str = "") -> None:
+        super().__init__(code, message, hint)
+        self.code = code
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message

@@ -1,0 +1,82 @@
+#include "model.h"
+
+#include "convert.h"
+#include "edgecore/pipeline.h"
+
+namespace edgecore::python {
+namespace {
+
+Result<std::pair<ModelDescription, Engine>> open_described(const std::filesystem::path& yaml,
+                                                           const std::string& backend, std::int32_t threads) {
+  Result<ModelDescription> description = load_model_description(yaml);
+  if (!description) return description.error();
+  EngineRequest request;
+  request.threads = threads;
+  Result<Engine> engine = open_model(*description, backend, std::move(request), backend_directory());
+  if (!engine) return engine.error();
+  return std::pair(*std::move(description), *std::move(engine));
+}
+
+}  // namespace
+
+Model::Model(ModelDescription description, Engine engine)
+    : description_(std::move(description)), engine_(std::move(engine)) {}
+
+std::unique_ptr<Model> Model::open(const std::filesystem::path& yaml, const std::string& backend,
+                                   std::int32_t threads) {
+  auto [description, engine] = without_gil([&] { return open_described(yaml, backend, threads); });
+  return std::unique_ptr<Model>(new Model(std::move(description), std::move(engine)));
+}
+
+py::tuple Model::preprocess(const Frame& frame) const {
+  auto tensor = std::make_unique<TensorBuffer>(DType::kFloat32, shape_of(description_.input));
+  const Placement placement =
+      without_gil([&] { return edgecore::preprocess(frame, description_.input, *tensor); });
+  const TensorView view = tensor->view();
+  const py::capsule owner(tensor.release(), [](void* raw) { delete static_cast<TensorBuffer*>(raw); });
+  return py::make_tuple(as_array(view, owner), placement);
+}
+
+std::vector<TensorView> Model::order_inputs(const py::dict& inputs) const {
+  std::vector<TensorView> views;
+  for (const TensorInfo& info : engine_.inputs()) {
+    const py::str name(info.name);
+    if (!inputs.contains(name)) throw py::key_error("the model needs an input '" + info.name + "'");
+    views.push_back(as_view(py::cast<py::array>(inputs[name])));
+  }
+  if (inputs.size() != views.size()) {
+    throw py::key_error("the model has " + std::to_string(views.size()) + " input(s), found " +
+                        std::to_string(inputs.size()));
+  }
+  return views;
+}
+
+py::dict Model::run(const py::object& owner, const py::dict& inputs, bool copy) {
+  auto& self = py::cast<Model&>(owner);
+  const std::vector<TensorView> views = self.order_inputs(inputs);
+  std::unique_lock one_at_a_time(self.mutex_, std::defer_lock);  // held until the copies are made
+  const std::vector<TensorView> outputs = without_gil([&] {
+    one_at_a_time.lock();
+    return self.engine_.run(views);
+  });
+  py::dict by_name;
+  for (std::size_t index = 0; index < outputs.size(); ++index) {
+    const py::array view = as_array(outputs[index], owner);
+    by_name[py::str(self.engine_.outputs()[index].name)] = copy ? view.attr("copy")() : py::object(view);
+  }
+  return by_name;
+}
+
+std::vector<Detection> Model::detect(const Frame& frame) {
+  return without_gil([&]() -> Result<std::vector<Detection>> {
+    TensorBuffer tensor(DType::kFloat32, shape_of(description_.input));
+    const Result<Placement> placement = edgecore::preprocess(frame, description_.input, tensor);
+    if (!placement) return placement.error();
+    const std::lock_guard one_at_a_time(mutex_);
+    const Result<std::vector<TensorView>> outputs = engine_.run({tensor.view()});
+    if (!outputs) return outputs.error();
+    return postprocess(*outputs, engine_.outputs(), description_, *placement, frame.width_px, frame.height_px);
+  });
+}
+
+}  // namespace edgecore::python
