@@ -1,0 +1,220 @@
+"""What is unpacked stays where it belongs, with the links and x-bits it came with."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from edgebuild.errors import NotAvailable, VerificationError
+from edgebuild.unpack import compile_globs, make_merged_usr, unpack_deb, unpack_tar, unpack_wheel
+
+FOLDER, LINK, HARD_LINK, DEVICE = tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE
+
+
+def member(name: str, content: bytes = b"", *, mode: int = 0o644) -> tuple[tarfile.TarInfo, bytes]:
+    info = tarfile.TarInfo(name)
+    info.size, info.mode = len(content), mode
+    return info, content
+
+
+def special(name: str, kind: bytes, target: str = "") -> tuple[tarfile.TarInfo, bytes]:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info, b""
+
+
+def tar_bytes(*members: tuple[tarfile.TarInfo, bytes], packing: str = "xz") -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=f"w:{packing}") as archive:  # type: ignore[call-overload]
+        for info, content in members:
+            archive.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def make_deb(folder: Path, *members: tuple[tarfile.TarInfo, bytes], data_name: str = "data.tar.xz") -> Path:
+    """As dpkg-deb would: version, control, data, each behind an ar header and padded to even length."""
+    parts = {"debian-binary": b"2.0\n", "control.tar.xz": tar_bytes(), data_name: tar_bytes(*members)}
+    content = b"!<arch>\n"
+    for name, part in parts.items():
+        content += f"{name:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(part):<10}`\n".encode()
+        content += part + b"\n" * (len(part) % 2)
+    deb = folder / "acme_1_arm64.deb"
+    deb.write_bytes(content)
+    return deb
+
+
+def make_wheel(folder: Path, files: dict[str, bytes], *, executable: tuple[str, ...] = ()) -> Path:
+    wheel = folder / "acme-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, content in files.items():
+            info = zipfile.ZipInfo(name)
+            info.external_attr = (stat.S_IFREG | (0o755 if name in executable else 0o644)) << 16
+            archive.writestr(info, content)
+    return wheel
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    place = tmp_path / "root"
+    place.mkdir()
+    make_merged_usr(place)
+    return place
+
+
+def test_a_package_of_before_the_merge_lands_below_usr_and_the_links_stay(tmp_path: Path, root: Path) -> None:
+    deb = make_deb(
+        tmp_path,
+        special("./lib", FOLDER),
+        special("./lib/aarch64-linux-gnu", FOLDER),
+        member("./lib/aarch64-linux-gnu/libc.so.6", b"c"),
+        member("./usr/lib/aarch64-linux-gnu/libz.so.1", b"z"),
+    )
+    unpack_deb(deb, root)
+    assert (root / "lib").readlink() == Path("usr/lib")
+    assert names_in(root / "usr/lib/aarch64-linux-gnu") == ["libc.so.6", "libz.so.1"]
+
+
+def test_absolute_links_become_relative_and_lead_inside(tmp_path: Path, root: Path) -> None:
+    deb = make_deb(
+        tmp_path,
+        member("./lib/a/libm.so.6", b"m"),
+        special("./usr/lib/a/libm.so", LINK, "/lib/a/libm.so.6"),
+    )
+    unpack_deb(deb, root)
+    link = root / "usr/lib/a/libm.so"
+    assert link.readlink() == Path("../../../lib/a/libm.so.6")
+    assert link.read_bytes() == b"m"
+
+
+def test_x_bits_stay_and_set_id_bits_and_devices_do_not(tmp_path: Path, root: Path) -> None:
+    deb = make_deb(
+        tmp_path,
+        member("./usr/bin/su", mode=0o4755),
+        member("./etc/shadow", mode=0o640),
+        special("./dev/null", DEVICE),
+    )
+    unpack_deb(deb, root)
+    assert stat.S_IMODE((root / "usr/bin/su").stat().st_mode) == 0o755
+    assert stat.S_IMODE((root / "etc/shadow").stat().st_mode) == 0o644
+    assert not (root / "dev/null").exists()
+
+
+def test_what_matches_drop_is_left_out_with_its_hard_links(tmp_path: Path, root: Path) -> None:
+    deb = make_deb(
+        tmp_path,
+        member("./usr/share/doc/acme/copyright", b"c"),
+        member("./usr/bin/acme", b"a"),
+        special("./usr/bin/acme2", HARD_LINK, "./usr/bin/acme"),
+        special("./usr/bin/terms", HARD_LINK, "./usr/share/doc/acme/copyright"),
+    )
+    unpack_deb(deb, root, drop=compile_globs(("usr/share/doc/*", "usr/lib/*/lib[!c]*.a")))
+    assert names_in(root / "usr/bin") == ["acme", "acme2"]
+    assert (root / "usr/bin/acme2").read_bytes() == b"a"
+    assert not (root / "usr/share").exists()
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [member("../evil", b"!")],
+        [member("./usr/../../evil", b"!")],
+        [special("./usr/out", LINK, "../../..")],
+        [special("./usr/out", LINK, "../../../tmp")],
+    ],
+    ids=["parent", "parent within", "link to above", "link to beside"],
+)
+def test_a_member_that_would_leave_the_root_is_refused(
+    tmp_path: Path, root: Path, members: list[tuple[tarfile.TarInfo, bytes]]
+) -> None:
+    with pytest.raises(VerificationError, match=r"acme_1_arm64\.deb: member .* would leave the folder"):
+        unpack_deb(make_deb(tmp_path, *members), root)
+    assert not (tmp_path / "evil").exists()
+
+
+def test_a_link_that_was_there_before_leads_nowhere_outside(tmp_path: Path, root: Path) -> None:
+    (root / "usr/out").symlink_to(tmp_path)
+    with pytest.raises(VerificationError, match="would leave the folder"):
+        unpack_deb(make_deb(tmp_path, member("./usr/out/evil", b"!")), root)
+    assert not (tmp_path / "evil").exists()
+
+
+def test_a_truncated_package_is_refused(tmp_path: Path, root: Path) -> None:
+    deb = make_deb(tmp_path, member("./usr/bin/acme", os.urandom(100_000)))
+    deb.write_bytes(deb.read_bytes()[:-50_000])
+    with pytest.raises(VerificationError, match=r"acme_1_arm64\.deb: cannot be unpacked"):
+        unpack_deb(deb, root)
+
+
+def test_a_packing_that_python_cannot_read_is_named(tmp_path: Path, root: Path) -> None:
+    with pytest.raises(NotAvailable, match="packed with zstd"):
+        unpack_deb(make_deb(tmp_path, data_name="data.tar.zst"), root)
+
+
+def test_a_wheel_merges_its_data_and_makes_its_links(tmp_path: Path) -> None:
+    wheel = make_wheel(
+        tmp_path,
+        {
+            "acme/zig": b"z",
+            "acme-1.data/data/bin/llvm-ar": b"a",
+            "acme-1.dist-info/RECORD": b"r",
+            "acme-1.dist-info/symlinks.txt": b"acme-1.data/data/bin/ar,llvm-ar,0\n",
+        },
+        executable=("acme-1.data/data/bin/llvm-ar",),
+    )
+    root = tmp_path / "out"
+    root.mkdir()
+    unpack_wheel(wheel, root)
+    assert sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if not path.is_dir()) == [
+        "acme/zig",
+        "bin/ar",
+        "bin/llvm-ar",
+    ]
+    assert (root / "bin/ar").readlink() == Path("llvm-ar")
+    assert os.access(root / "bin/ar", os.X_OK)
+    assert not os.access(root / "acme/zig", os.X_OK)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"../evil": b"!"},
+        {"/evil": b"!"},
+        {"acme-1.dist-info/symlinks.txt": b"bin/out,../../evil,0\n"},
+        {"acme-1.dist-info/symlinks.txt": b"../evil,acme,0\n"},
+    ],
+    ids=["parent", "absolute", "link to above", "link above"],
+)
+def test_a_wheel_that_would_leave_its_folder_is_refused(tmp_path: Path, files: dict[str, bytes]) -> None:
+    root = tmp_path / "out"
+    root.mkdir()
+    with pytest.raises(VerificationError, match="would leave the folder"):
+        unpack_wheel(make_wheel(tmp_path, files), root)
+    assert not (tmp_path / "evil").exists()
+
+
+def test_a_tarball_loses_its_first_folder_and_keeps_its_hard_links(tmp_path: Path) -> None:
+    tarball = tmp_path / "acme.tar.gz"
+    tarball.write_bytes(
+        tar_bytes(
+            member("acme-1/bin/acme", b"a", mode=0o755),
+            special("acme-1/bin/acme2", HARD_LINK, "acme-1/bin/acme"),
+            special("acme-1/lib", FOLDER),
+            packing="gz",
+        )
+    )
+    root = tmp_path / "out"
+    root.mkdir()
+    unpack_tar(tarball, root, strip=1)
+    assert (root / "bin/acme2").read_bytes() == b"a"
+    assert os.access(root / "bin/acme", os.X_OK)
+    assert (root / "lib").is_dir()
