@@ -6,7 +6,7 @@ function(edgecore_compile_options target)
   target_compile_options(${target}
     PRIVATE
       -ffp-contract=off
-      -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wnon-virtual-dtor
+      -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wnon-virtual-dtor -Wundef
   )
   set_target_properties(${target}
     PROPERTIES
