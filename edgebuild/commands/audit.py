@@ -24,6 +24,16 @@ from edgebuild.model.elf import ElfFacts
 from edgebuild.workspace import Workspace
 
 _FAMILIES = ("GLIBC", "GLIBCXX")
+# The last three: one member stands where another needs a folder or file of that name.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    EOFError,
+    FileExistsError,
+    IsADirectoryError,
+    NotADirectoryError,
+)
 
 
 @click.command("audit")
@@ -44,7 +54,9 @@ def command(ctx: Context, path: Path, target: str, as_json: bool) -> None:
         verdicts = {name: msgspec.to_builtins(each) for name, each in findings.items()}
         print_json({"schema": "edgebuild.audit/1", "path": str(path), "files": files, "findings": verdicts})
     if refused := {name: each for name, each in findings.items() if each}:
-        texts = [f"{path}: {len(each)} findings for {name}\n{render_findings(each)}" for name, each in refused.items()]
+        texts = [
+            f"{path}: the boxes of {name} cannot load it\n{render_findings(each)}" for name, each in refused.items()
+        ]
         raise AuditError("\n".join(texts), "`edgebuild targets show NAME` prints what its box provides.")
     if not as_json:
         print_table([_row(elf) for elf in elves], ("file", *_FAMILIES))
@@ -67,20 +79,23 @@ def read_any(path: Path, ws: Workspace) -> tuple[ElfFacts, ...]:
 
 @contextmanager
 def _unpacked(archive: Path, ws: Workspace) -> Iterator[Path]:
-    if zipfile.is_zipfile(archive):
-        unpack = _unpack_zip
-    elif tarfile.is_tarfile(archive):
-        unpack = _unpack_tar
-    else:
-        msg = f"{archive}: neither a folder, an ELF file, a wheel nor a tarball"
-        raise ConfigError(msg)
     with ws.scratch("audit") as tree:
         try:
-            unpack(archive, tree)
-        except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError) as err:
+            _unpack(archive, tree)
+        except _DAMAGE as err:
             msg = f"{archive}: damaged archive ({err})"
             raise VerificationError(msg, "build or download it again.") from err
         yield tree
+
+
+def _unpack(archive: Path, tree: Path) -> None:
+    if archive.name.endswith(".whl") or zipfile.is_zipfile(archive):
+        _unpack_zip(archive, tree)
+    elif archive.name.endswith(".tar.gz") or tarfile.is_tarfile(archive):
+        _unpack_tar(archive, tree)
+    else:
+        msg = f"{archive}: neither a folder, an ELF file, a wheel nor a tarball"
+        raise ConfigError(msg)
 
 
 def _unpack_zip(archive: Path, tree: Path) -> None:
