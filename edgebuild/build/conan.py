@@ -14,7 +14,6 @@ from pathlib import Path
 import msgspec
 
 from edgebuild.build import cmake
-from edgebuild.config.yaml import load_yaml
 from edgebuild.digest import digest_of, digest_tree
 from edgebuild.errors import BuildError, ConfigError, NotAvailable
 from edgebuild.fetch import cached_path, fetch, fetch_all
@@ -52,9 +51,10 @@ def deps_digest(ws: Workspace) -> str:
     return digest_tree(ws.core_source, only=("conanfile.py", "conan.lock", "recipes/**/*"))
 
 
-def provide_deps(toolchain: Toolchain, *, ws: Workspace, run: Runner) -> Path:
+def provide_deps(toolchain: Toolchain, sources: tuple[Download, ...], *, ws: Workspace, run: Runner) -> Path:
     """One relocatable prefix (include/, lib/, licenses/NAME/) with all libraries, for CMAKE_PREFIX_PATH.
 
+    sources: recipes/sources.yaml, where each library's source comes from.
     Raises NotAvailable (a source is missing), ConfigError (the lock does not match), BuildError.
     """
     key = digest_of([deps_digest(ws), toolchain.digest, toolchain.floor, toolchain.arch.name])
@@ -65,7 +65,7 @@ def provide_deps(toolchain: Toolchain, *, ws: Workspace, run: Runner) -> Path:
         # A home per set of recipes: in a shared one the lock could pick a recipe that has since been edited.
         home = ws.cache / "conan" / deps_digest(ws)[:16]
         with ws.lock("conan"):  # Conan's cache takes one writer at a time
-            _prefill_sources(home / "sources" / "s", ws=ws)
+            _prefill_sources(home / "sources" / "s", sources, ws=ws)
             _write_settings(home, toolchain)
             with ws.scratch("conan") as scratch:
                 _install(
@@ -187,12 +187,11 @@ def _install(
         raise ConfigError(msg, hint) from err
 
 
-def _prefill_sources(folder: Path, *, ws: Workspace) -> None:
+def _prefill_sources(folder: Path, downloads: tuple[Download, ...], *, ws: Workspace) -> None:
     """Puts every source where Conan looks for it by sha256.
 
     Always anew: after a failed download Conan marks an entry `.dirty` and would delete our file.
     """
-    downloads = load_yaml(ws.core_source / "recipes" / "sources.yaml", tuple[Download, ...])
     with ws.log.step("Providing the libraries' sources") as step:
         paths = fetch_all(downloads, ws=ws, step=step) if ws.offline else [_fetch(each, ws, step) for each in downloads]
     shutil.rmtree(folder, ignore_errors=True)

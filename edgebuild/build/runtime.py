@@ -15,7 +15,7 @@ from edgebuild.model.recipe import BundledLibrary, RuntimeRecipe
 from edgebuild.workspace import Workspace
 
 MODULES = Path("lib/edgecore")
-_LICENCES = Path("share/licenses")
+LICENCES = Path("share/licenses")
 
 
 def stage_runtime(
@@ -29,7 +29,7 @@ def stage_runtime(
     shutil.copytree(core.runtime / "bin", stage / "bin")
     (stage / MODULES).mkdir(parents=True)
     _copy_shared_libraries(deps / "lib", stage / "lib")
-    shutil.copytree(deps / "licenses", stage / _LICENCES)
+    shutil.copytree(deps / "licenses", stage / LICENCES)
     needs: dict[str, dict[str, str]] = {}
     for backend, runtime in runtimes.items():
         module = core.runtime / MODULES / f"libedgecore-{backend}.so"
@@ -61,7 +61,7 @@ def _unpack_library(library: BundledLibrary, arch: Arch, stage: Path, *, ws: Wor
         place = stage / MODULES / library.install_as
         place.write_bytes(archive.read(library.member))
         place.chmod(0o755)
-        notices = stage / _LICENCES / library.name
+        notices = stage / LICENCES / library.name
         notices.mkdir(parents=True, exist_ok=True)
         for notice in library.notices:
             (notices / Path(notice).name).write_bytes(archive.read(notice))

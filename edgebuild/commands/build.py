@@ -12,7 +12,7 @@ from edgebuild.build.audit import audit, render_findings
 from edgebuild.build.cmake import render_toolchain_file
 from edgebuild.build.conan import deps_digest, provide_deps
 from edgebuild.build.core import core_version, library_variables, provide_core
-from edgebuild.build.runtime import MODULES, stage_runtime
+from edgebuild.build.runtime import LICENCES, MODULES, stage_runtime
 from edgebuild.build.sysroot import provide_sysroot
 from edgebuild.build.toolchain import provide_toolchain
 from edgebuild.commands.context import Context, complete_targets, json_option, print_json
@@ -66,7 +66,7 @@ def build(target: TargetSpec, *, ws: Workspace, run: Runner) -> Artifact:
         toolchain = provide_toolchain(
             target.row.toolchain, target.toolchain, target.toolchain_lock, target.arch, ws=ws, run=run
         )
-        deps = provide_deps(toolchain, ws=ws, run=run)
+        deps = provide_deps(toolchain, target.library_sources, ws=ws, run=run)
         core = provide_core(toolchain, deps, ws=ws, run=run)
         with ws.scratch(target.name) as scratch:
             artifact = package(target, toolchain, deps, core, plan, scratch=scratch, ws=ws, run=run)
@@ -158,6 +158,7 @@ def package_wheels(
     runtime_dir = scratch / "runtime"
     for folder in (stage / "lib", stage / MODULES):
         shutil.copytree(folder, runtime_dir, ignore=shutil.ignore_patterns(MODULES.name), dirs_exist_ok=True)
+    shutil.copytree(stage / LICENCES, runtime_dir / LICENCES.name)
     wheels = []
     for python in target.row.python:
         recipe, lock = target.sysroots[python.headers]

@@ -12,7 +12,7 @@ from edgebuild.config.recipes import find_recipe
 from edgebuild.config.yaml import did_you_mean, load_yaml
 from edgebuild.digest import digest_of, sha256_file
 from edgebuild.errors import ConfigError, ConfigErrors
-from edgebuild.model.recipe import RuntimeRecipe, SysrootLock, SysrootRecipe, ToolchainLock, ToolchainRecipe
+from edgebuild.model.recipe import Download, RuntimeRecipe, SysrootLock, SysrootRecipe, ToolchainLock, ToolchainRecipe
 from edgebuild.model.target import Contract, TargetRow, TargetSpec
 from edgebuild.workspace import Workspace
 
@@ -63,6 +63,7 @@ def load_target(name: str, ws: Workspace) -> TargetSpec:
     toolchain = attempt(lambda: load_toolchain(row.toolchain, ws))
     wanted = sorted({*row.roots, *(python.headers for python in row.python)})
     sysroots = {wish: attempt(partial(load_sysroot, wish, ws)) for wish in wanted}
+    library_sources = attempt(partial(load_yaml, ws.core_source / "recipes" / "sources.yaml", tuple[Download, ...]))
     if contract and contract.arch != row.match.arch:
         msg = f"{name}.yaml: match.arch is {row.match.arch}, but contract '{row.contract}' is for {contract.arch}"
         errors.append(ConfigError(msg))
@@ -73,7 +74,7 @@ def load_target(name: str, ws: Workspace) -> TargetSpec:
     runtimes = {backend: attempt(partial(load_runtime, backend, ws)) for backend in row.backends}
     if errors:
         raise ConfigErrors(errors)
-    assert contract and toolchain
+    assert contract and toolchain and library_sources
     return TargetSpec(
         name=name,
         row=row,
@@ -82,6 +83,7 @@ def load_target(name: str, ws: Workspace) -> TargetSpec:
         toolchain_lock=toolchain[1],
         sysroots={wish: pair for wish, pair in sysroots.items() if pair},
         runtimes={backend: runtime for backend, runtime in runtimes.items() if runtime},
+        library_sources=library_sources,
     )
 
 
@@ -111,9 +113,7 @@ def recipe_digest(path: Path) -> str:
     return digest_of(sha256_file(path))
 
 
-def _with_lock(
-    room: str, name: str, recipe_kind: type[R], lock_kind: type[L], verb: str, ws: Workspace
-) -> tuple[R, L]:
+def _with_lock(room: str, name: str, recipe_kind: type[R], lock_kind: type[L], verb: str, ws: Workspace) -> tuple[R, L]:
     path = find_recipe(room, name, ws)
     lock_path = path.with_suffix(".lock")
     remedy = f"`edgebuild {verb} lock {name}` makes a new one."

@@ -7,7 +7,15 @@ from typing import Literal
 import msgspec
 
 from edgebuild.model.arch import ARCHES, Arch, ArchName
-from edgebuild.model.recipe import Record, RuntimeRecipe, SysrootLock, SysrootRecipe, ToolchainLock, ToolchainRecipe
+from edgebuild.model.recipe import (
+    Download,
+    Record,
+    RuntimeRecipe,
+    SysrootLock,
+    SysrootRecipe,
+    ToolchainLock,
+    ToolchainRecipe,
+)
 
 Proof = Literal["hardware", "simulator", "emulated", "native", "link-checked", "none"]
 
@@ -81,6 +89,7 @@ class TargetSpec(Record, frozen=True):
     toolchain_lock: ToolchainLock
     sysroots: dict[str, tuple[SysrootRecipe, SysrootLock]]  # every sysroot the row names
     runtimes: dict[str, RuntimeRecipe]  # every backend the row names
+    library_sources: tuple[Download, ...]  # of the third-party libraries
 
     @property
     def arch(self) -> Arch:

@@ -81,27 +81,27 @@ def test_the_lock_names_every_recipe_at_the_version_it_has() -> None:
     assert locked == offered
 
 
-def test_libraries_are_made_once_per_toolchain_and_floor(fetched: Workspace) -> None:
+def test_libraries_are_made_once_per_toolchain_and_floor(fetched: Workspace, sources: tuple[Download, ...]) -> None:
     conan = FakeConan()
-    first = provide_deps(TOOLCHAIN, ws=fetched, run=conan)
+    first = provide_deps(TOOLCHAIN, sources, ws=fetched, run=conan)
     started = len(conan.commands)
-    assert provide_deps(TOOLCHAIN, ws=fetched, run=conan) == first
+    assert provide_deps(TOOLCHAIN, sources, ws=fetched, run=conan) == first
     assert len(conan.commands) == started, "Conan was started although nothing was to do"
     others = [msgspec.structs.replace(TOOLCHAIN, digest="d2"), msgspec.structs.replace(TOOLCHAIN, floor="2.28")]
-    assert len({first, *(provide_deps(each, ws=fetched, run=conan) for each in others)}) == 3
+    assert len({first, *(provide_deps(each, sources, ws=fetched, run=conan) for each in others)}) == 3
 
 
 def test_sources_lie_where_conan_looks_for_them(fetched: Workspace, sources: tuple[Download, ...]) -> None:
-    provide_deps(TOOLCHAIN, ws=fetched, run=FakeConan())
+    provide_deps(TOOLCHAIN, sources, ws=fetched, run=FakeConan())
     (home,) = (fetched.cache / "conan").iterdir()
     assert f"core.sources:download_cache={home / 'sources'}" in (home / "global.conf").read_text()
     assert {path.name for path in (home / "sources" / "s").iterdir()} == {each.sha256 for each in sources}
 
 
-def test_offline_names_every_missing_source_before_conan_starts(ws: Workspace) -> None:
+def test_offline_names_every_missing_source_before_conan_starts(ws: Workspace, sources: tuple[Download, ...]) -> None:
     conan = FakeConan()
     with pytest.raises(NotAvailable, match=r"ffmpeg.*libjpeg-turbo.*doctest.*rapidyaml"):
-        provide_deps(TOOLCHAIN, ws=replace(ws, offline=True), run=conan)
+        provide_deps(TOOLCHAIN, sources, ws=replace(ws, offline=True), run=conan)
     assert conan.commands == []
 
 
@@ -115,16 +115,16 @@ def test_offline_names_every_missing_source_before_conan_starts(ws: Workspace) -
 )
 def test_a_lock_that_no_longer_matches_is_told_from_a_failed_build(
     fetched: Workspace, output: str, error: type[Exception]
-) -> None:
+, sources: tuple[Download, ...]) -> None:
     with pytest.raises(error) as caught:
-        provide_deps(TOOLCHAIN, ws=fetched, run=FakeConan(output))
+        provide_deps(TOOLCHAIN, sources, ws=fetched, run=FakeConan(output))
     assert ("conan lock create" in caught.value.hint) == (error is ConfigError)
     assert not list((fetched.cache / "deps").glob("*"))
 
 
-def test_the_users_compiler_flags_do_not_reach_the_libraries(fetched: Workspace) -> None:
+def test_the_users_compiler_flags_do_not_reach_the_libraries(fetched: Workspace, sources: tuple[Download, ...]) -> None:
     conan = FakeConan()
-    provide_deps(TOOLCHAIN, ws=fetched, run=conan)
+    provide_deps(TOOLCHAIN, sources, ws=fetched, run=conan)
     assert all(command.env[name] is None for command in conan.commands for name in ("CC", "CFLAGS", "MAKEFLAGS"))
 
 

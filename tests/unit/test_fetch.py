@@ -93,6 +93,36 @@ def test_offline_serves_what_is_there(web: WebServer, ws: Workspace) -> None:
     assert fetch(download_of(web), ws=replace(ws, offline=True)).read_bytes() == CONTENT
 
 
+def test_several_come_in_the_order_they_were_asked_for(web: WebServer, ws: Workspace) -> None:
+    names = [f"{index}.bin" for index in range(9)]
+    web.files |= {f"/{name}": name.encode() * 1000 for name in names}
+    wanted = [download_of(web, web.files[f"/{name}"], file=name, url=web.url(f"/{name}")) for name in names]
+    assert [path.read_bytes()[:5].decode() for path in fetch_all(wanted, ws=ws)] == names
+
+
+def test_one_that_fails_ends_the_others_and_is_the_one_reported(web: WebServer, ws: Workspace) -> None:
+    web.files["/a.bin"] = CONTENT
+    others = [download_of(web, content=bytes([index]), file="b.bin", url=web.url("/b.bin")) for index in range(30)]
+    with pytest.raises(NotAvailable, match=r"b\.bin: gone from its source"):
+        fetch_all([*others, download_of(web)], ws=ws)
+    assert len(web.asked) < 30
+    assert files_below(ws.cache) == []
+
+
+def test_several_share_one_bar(web: WebServer, ws: Workspace) -> None:
+    web.files["/a.bin"] = CONTENT
+    other = CONTENT[::-1]
+    web.files["/b.bin"] = other
+    seen: list[tuple[int, int, str]] = []
+
+    class Bar:
+        def progress(self, done: int, total: int, unit: str = "") -> None:
+            seen.append((done, total, unit))
+
+    fetch_all([download_of(web), download_of(web, other, file="b.bin", url=web.url("/b.bin"))], ws=ws, step=Bar())
+    assert seen[-1] == (2 * len(CONTENT), 2 * len(CONTENT), "B")
+
+
 def test_a_package_comes_through_the_index_that_pip_uses(web: WebServer, ws: Workspace) -> None:
     web.add_package("acme", "acme-1-py3-none-any.whl", CONTENT)
     download = pypi_download("acme", "acme-1-py3-none-any.whl")
