@@ -84,6 +84,19 @@ def test_a_package_of_before_the_merge_lands_below_usr_and_the_links_stay(tmp_pa
     assert names_in(root / "usr/lib/aarch64-linux-gnu") == ["libc.so.6", "libz.so.1"]
 
 
+def test_a_folder_that_is_there_as_a_link_stays_a_link(tmp_path: Path, root: Path) -> None:
+    deb = make_deb(
+        tmp_path,
+        special("./usr/share/new", FOLDER),
+        special("./usr/share/old", LINK, "new"),
+        special("./usr/share/old", FOLDER),
+        member("./usr/share/old/file", b"f"),
+    )
+    unpack_deb(deb, root)
+    assert (root / "usr/share/old").is_symlink()
+    assert (root / "usr/share/new/file").read_bytes() == b"f"
+
+
 def test_absolute_links_become_relative_and_lead_inside(tmp_path: Path, root: Path) -> None:
     deb = make_deb(
         tmp_path,
