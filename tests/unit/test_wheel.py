@@ -56,6 +56,7 @@ def facts(name: str = "x.so", *, needed: tuple[str, ...] = (), **families: str) 
         ([facts(GLIBC="2.17", GLIBCXX="3.4.22")], "manylinux_2_24_aarch64"),
         ([facts(GLIBC="2.28", GLIBCXX="3.4.22", CXXABI="1.3.11", GCC="4.5.0")], "manylinux_2_28_aarch64"),
         ([facts(GLIBC="2.28", GLIBCXX="3.4.29")], "manylinux_2_34_aarch64"),
+        ([facts(GLIBC="2.17", GCC="7.0.0")], "manylinux_2_27_aarch64"),
         # Nodes of bundled libraries say nothing about the platform.
         ([facts(GLIBC="2.17", LIBAVCODEC="59")], "manylinux_2_17_aarch64"),
     ],
