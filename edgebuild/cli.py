@@ -106,4 +106,3 @@ def _print_error(error: EdgebuildError) -> None:
     click.echo(f"error: {error.message}", err=True)
     if error.hint:
         click.echo(f"  hint: {error.hint}", err=True)
-

@@ -51,29 +51,48 @@ def deps_digest(ws: Workspace) -> str:
     return digest_tree(ws.core_source, only=("conanfile.py", "conan.lock", "recipes/**/*"))
 
 
-def provide_deps(toolchain: Toolchain, sources: tuple[Download, ...], *, ws: Workspace, run: Runner) -> Path:
+def provide_deps(
+    toolchain: Toolchain, sources: tuple[Download, ...], *, core_only: bool = False, ws: Workspace, run: Runner
+) -> Path:
     """One relocatable prefix (include/, lib/, licenses/NAME/) with all libraries, for CMAKE_PREFIX_PATH.
 
-    sources: recipes/sources.yaml, where each library's source comes from.
+    sources: recipes/sources.yaml, where each library's source comes from. core_only: just the libraries whose
+    source needs no distribution, on a machine without one.
     Raises NotAvailable (a source is missing), ConfigError (the lock does not match), BuildError.
     """
-    key = digest_of([deps_digest(ws), toolchain.digest, toolchain.floor, toolchain.arch.name])
+    wanted = portable_sources(sources) if core_only else sources
+    key = digest_of([deps_digest(ws), toolchain.digest, toolchain.floor, toolchain.arch.name, core_only])
     name = f"libraries-{toolchain.arch.name}"
+    locked = json.loads((ws.core_source / "conan.lock").read_text())["requires"]
+    requires = references_of(wanted, locked) if core_only else ()
 
     def make(product: Path) -> None:
-        _require_make()
+        if not core_only:
+            _require_make()
         # A home per set of recipes: in a shared one the lock could pick a recipe that has since been edited.
         home = ws.cache / "conan" / deps_digest(ws)[:16]
         with ws.lock("conan"):  # Conan's cache takes one writer at a time
-            _prefill_sources(home / "sources" / "s", sources, ws=ws)
+            _prefill_sources(home / "sources" / "s", wanted, ws=ws)
             _write_settings(home, toolchain)
             with ws.scratch("conan") as scratch:
-                _install(
-                    toolchain.arch.name, product, home=home, scratch=scratch, log_file=ws.log_file(name), ws=ws, run=run
-                )
+                log_file = ws.log_file(name)
+                profile = toolchain.arch.name
+                _install(profile, requires, product, home=home, scratch=scratch, log_file=log_file, ws=ws, run=run)
 
     title = f"Building the third-party libraries for {toolchain.arch.name} (minutes, once)"
     return ws.provide("deps", name, key, make, title)
+
+
+def portable_sources(sources: tuple[Download, ...]) -> tuple[Download, ...]:
+    """Those that come from the Python package index rather than from a distribution."""
+    return tuple(source for source in sources if source.pypi)
+
+
+def references_of(sources: tuple[Download, ...], locked: list[str]) -> tuple[str, ...]:
+    """Conan references ("rapidyaml/0.15.2") of the libraries that have these sources. locked: conan.lock's requires."""
+    projects = {source.pypi for source in sources}
+    references = (reference.partition("#")[0] for reference in locked)
+    return tuple(reference for reference in references if reference.partition("/")[0] in projects)
 
 
 def render_profile(toolchain: Toolchain, toolchain_file: Path) -> str:
@@ -147,9 +166,17 @@ def _write_settings(home: Path, toolchain: Toolchain) -> None:
 
 
 def _install(
-    profile: str, product: Path, *, home: Path, scratch: Path, log_file: Path, ws: Workspace, run: Runner
+    profile: str,
+    requires: tuple[str, ...],
+    product: Path,
+    *,
+    home: Path,
+    scratch: Path,
+    log_file: Path,
+    ws: Workspace,
+    run: Runner,
 ) -> None:
-    """`conan install` of cpp_core/conanfile.py into product."""
+    """`conan install` of some references, or of all that cpp_core/conanfile.py asks for, into product."""
     source = ws.core_source
     lock = source / "conan.lock"
     environment = _environment(home)
@@ -161,7 +188,8 @@ def _install(
         env=environment,
     )  # fmt: skip
     install = Command(
-        cmake.tool("conan"), "install", source,
+        cmake.tool("conan"), "install",
+        *([f"--requires={reference}" for reference in requires] or [str(source)]),
         f"--profile:host={profile}",
         "--build=missing",
         f"--lockfile={lock}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from edgebuild.build import cmake
@@ -24,34 +25,38 @@ def core_version(source: Path) -> str:
     return match[1]
 
 
-def core_digest(source: Path, toolchain: Toolchain, deps: Path) -> str:
+def core_digest(source: Path, toolchain: Toolchain, deps: Path, core_only: bool) -> str:
     """Everything that decides the core's bytes. deps is named after its own digest."""
-    variables = sorted(_variables(deps).items())
+    variables = sorted(_variables(deps, core_only).items())
     return digest_of([digest_tree(source, only=_SOURCES), toolchain.digest, deps.name, variables])
 
 
-def provide_core(toolchain: Toolchain, deps: Path, *, ws: Workspace, run: Runner) -> CoreTree:
-    """Configured, compiled and installed. The build tree stays, so a change recompiles only what it touches."""
+def provide_core(toolchain: Toolchain, deps: Path, *, core_only: bool = False, ws: Workspace, run: Runner) -> CoreTree:
+    """Configured, compiled and installed. The build tree stays, so a change recompiles only what it touches.
+
+    core_only: without FFmpeg, JPEG and the tests, whose libraries come through a distribution.
+    """
     source = ws.core_source
-    key = core_digest(source, toolchain, deps)
+    key = core_digest(source, toolchain, deps, core_only)
     name = f"core-{toolchain.arch.name}"
+    tree = ws.build_tree(toolchain.arch.name + ("-core-only" if core_only else ""))
+    variables = _variables(deps, core_only)
 
     def make(product: Path) -> None:
-        tree = ws.build_tree(toolchain.arch.name)
-        toolchain_file = prepare_tree(tree, toolchain, deps, ws=ws)
+        toolchain_file = prepare_tree(tree, toolchain, deps, variables, ws=ws)
         log_file = ws.log_file(name)
-        run(cmake.configure_command(source, tree, toolchain_file, _variables(deps)), log_file=log_file)
+        run(cmake.configure_command(source, tree, toolchain_file, variables), log_file=log_file)
         run(cmake.build_command(tree), log_file=log_file)
-        for component in ("runtime", "sdk", "tests"):
+        for component in ("runtime", "sdk") if core_only else ("runtime", "sdk", "tests"):
             run(cmake.install_command(tree, product / component, component), log_file=log_file)
         _offer_to_ide(source, tree)
 
-    with ws.lock(f"tree-{digest_of(str(ws.build_tree(toolchain.arch.name)))[:16]}"):
+    with ws.lock(f"tree-{digest_of(str(tree))[:16]}"):
         place = ws.provide("core", name, key, make, f"Compiling the core for {toolchain.arch.name}")
     return CoreTree(digest=key, runtime=place / "runtime", sdk=place / "sdk", tests=place / "tests")
 
 
-def prepare_tree(tree: Path, toolchain: Toolchain, deps: Path, *, ws: Workspace) -> Path:
+def prepare_tree(tree: Path, toolchain: Toolchain, deps: Path, variables: Mapping[str, str], *, ws: Workspace) -> Path:
     """Writes the toolchain file and the preset; a tree configured by another toolchain starts anew."""
     source = ws.core_source
     content = cmake.render_toolchain_file(
@@ -64,7 +69,7 @@ def prepare_tree(tree: Path, toolchain: Toolchain, deps: Path, *, ws: Workspace)
         shutil.rmtree(tree, ignore_errors=True)
         write_atomic(toolchain_file, content)
     preset = cmake.render_preset(
-        toolchain.arch.name, source=source, tree=tree, toolchain_file=toolchain_file, variables=_variables(deps)
+        tree.name, source=source, tree=tree, toolchain_file=toolchain_file, variables=variables
     )
     write_atomic(tree / "preset.json", preset)
     return toolchain_file
@@ -75,12 +80,15 @@ def library_variables(deps: Path) -> dict[str, str]:
     return {"FFmpeg_ROOT": str(deps), "FFMPEG_BUILD_SUFFIX": _FFMPEG_SUFFIX}
 
 
-def _variables(deps: Path) -> dict[str, str]:
+def _variables(deps: Path, core_only: bool) -> dict[str, str]:
+    media = "OFF" if core_only else "ON"
     return {
         "CMAKE_BUILD_TYPE": "RelWithDebInfo",
         "CMAKE_EXPORT_COMPILE_COMMANDS": "ON",
         "CMAKE_INSTALL_LIBDIR": "lib",
-        "EDGECORE_BUILD_TESTS": "ON",
+        "EDGECORE_BUILD_TESTS": media,  # doctest comes with the media libraries
+        "EDGECORE_WITH_FFMPEG": media,
+        "EDGECORE_WITH_JPEG": media,
         **library_variables(deps),
     }
 

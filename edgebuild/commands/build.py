@@ -37,14 +37,17 @@ _DRIVER = Path(__file__).resolve().parent.parent
 @click.command("build")
 @click.option("--target", "-t", metavar="NAME", shell_complete=complete_targets, help="A row, alias or family ('x-*').")
 @click.option("--all", "every", is_flag=True, help="Every row.")
+@click.option("--core-only", is_flag=True, help="Without FFmpeg, JPEG, wheels and tests: needs no apt.")
 @json_option
 @click.pass_obj
-def command(ctx: Context, target: str | None, every: bool, as_json: bool) -> None:
+def command(ctx: Context, target: str | None, every: bool, core_only: bool, as_json: bool) -> None:
     """Cross-compile for a target and prove that the box can load the result."""
     if every == (target is not None):
         msg = "say either --target NAME or --all"
         raise ConfigError(msg, "`edgebuild targets` lists the names.")
     specs = [load_target(name, ctx.ws) for name in (row_names() if every else resolve_names(target or ""))]
+    if core_only:
+        specs = [without_distribution(spec) for spec in specs]
     artifacts = [build(spec, ws=ctx.ws, run=ctx.run) for spec in specs]
     if as_json:
         print_json({"schema": "edgebuild.build/1", "artifacts": [msgspec.to_builtins(each) for each in artifacts]})
@@ -53,6 +56,12 @@ def command(ctx: Context, target: str | None, every: bool, as_json: bool) -> Non
         folder = ctx.ws.out / artifact.target
         for product in artifact.products:
             click.echo(f"{folder / product.path}  {product.size_bytes / 1e6:.1f} MB")
+
+
+def without_distribution(target: TargetSpec) -> TargetSpec:
+    """The row without what comes through a distribution's packages: Python headers, FFmpeg, JPEG, doctest."""
+    row = msgspec.structs.replace(target.row, python=())
+    return msgspec.structs.replace(target, row=row, core_only=True)
 
 
 def build(target: TargetSpec, *, ws: Workspace, run: Runner) -> Artifact:
@@ -66,8 +75,8 @@ def build(target: TargetSpec, *, ws: Workspace, run: Runner) -> Artifact:
         toolchain = provide_toolchain(
             target.row.toolchain, target.toolchain, target.toolchain_lock, target.arch, ws=ws, run=run
         )
-        deps = provide_deps(toolchain, target.library_sources, ws=ws, run=run)
-        core = provide_core(toolchain, deps, ws=ws, run=run)
+        deps = provide_deps(toolchain, target.library_sources, core_only=target.core_only, ws=ws, run=run)
+        core = provide_core(toolchain, deps, core_only=target.core_only, ws=ws, run=run)
         with ws.scratch(target.name) as scratch:
             artifact = package(target, toolchain, deps, core, plan, scratch=scratch, ws=ws, run=run)
             replace_folder(scratch / "out", ws.out / target.name)
@@ -125,7 +134,7 @@ def package(
     products = (
         write_product("tarball", stage, out / f"{stem}.tar.gz", stem, ws),
         write_product("debug", debug, out / f"{stem}-debug.tar.gz", f"{stem}-debug", ws),
-        write_product("tests", core.tests, out / f"{stem}-tests.tar.gz", stem, ws),
+        *([] if target.core_only else [write_product("tests", core.tests, out / f"{stem}-tests.tar.gz", stem, ws)]),
         *(_product("wheel", wheel) for wheel in wheels),
     )
     artifact = Artifact(

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from edgebuild.apt import KEYRING
 from edgebuild.build.cmake import tool
 from edgebuild.commands.context import Context, json_option, print_json, print_table
 from edgebuild.errors import EdgebuildError, NotAvailable
@@ -18,7 +19,6 @@ from edgebuild.mirror import debian_mirror
 from edgebuild.model.arch import ARCHES, host_arch
 from edgebuild.workspace import Workspace
 
-_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _CACHE_BYTES = 4_000_000_000  # toolchain 0.5 GB, compiler caches 1 GB, sysroots and libraries 1 GB, head room
 
 
@@ -70,19 +70,19 @@ def examine(ws: Workspace) -> list[Check]:
         Check(
             need="apt with a Debian mirror",
             found=_try(lambda: "configured" if debian_mirror("bookworm") else ""),
-            without="core, bindings and the ONNX Runtime module build; FFmpeg input, sysroots and wheels do not",
+            without="`build --core-only` (runner, backends, ONNX Runtime); video and JPEG input and wheels do not",
             remedy="use Debian, or set EDGEBUILD_DEBIAN_MIRROR on a machine with apt",
         ),
         Check(
             need="Debian archive keyring",
-            found=str(_KEYRING) if _KEYRING.is_file() else "",
-            without="sysroots that are in the cache",
+            found=str(KEYRING) if KEYRING.is_file() else "",
+            without="what needs no new sysroot lock",
             remedy="apt-get install debian-archive-keyring",
         ),
         Check(
             need="make",
             found=_program("make"),
-            without="everything but FFmpeg input",
+            without="`build --core-only`; FFmpeg is built with make",
             remedy="apt-get install make",
         ),
         *(

@@ -90,6 +90,7 @@ class TargetSpec(Record, frozen=True):
     sysroots: dict[str, tuple[SysrootRecipe, SysrootLock]]  # every sysroot the row names
     runtimes: dict[str, RuntimeRecipe]  # every backend the row names
     library_sources: tuple[Download, ...]  # of the third-party libraries
+    core_only: bool = False  # leave out what needs a distribution's packages: FFmpeg, JPEG, wheels, tests
 
     @property
     def arch(self) -> Arch:

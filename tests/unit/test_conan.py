@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import yaml
 
-from edgebuild.build.conan import provide_deps, remotes_to_ask, render_build_profile, render_profile
+from edgebuild.build.conan import portable_sources, provide_deps, remotes_to_ask, render_build_profile, render_profile
 from edgebuild.errors import BuildError, ConfigError, NotAvailable
 from edgebuild.model.arch import ARCHES
 from edgebuild.model.product import Toolchain
@@ -114,8 +114,8 @@ def test_offline_names_every_missing_source_before_conan_starts(ws: Workspace, s
     ],
 )
 def test_a_lock_that_no_longer_matches_is_told_from_a_failed_build(
-    fetched: Workspace, output: str, error: type[Exception]
-, sources: tuple[Download, ...]) -> None:
+    fetched: Workspace, output: str, error: type[Exception], sources: tuple[Download, ...]
+) -> None:
     with pytest.raises(error) as caught:
         provide_deps(TOOLCHAIN, sources, ws=fetched, run=FakeConan(output))
     assert ("conan lock create" in caught.value.hint) == (error is ConfigError)
@@ -146,3 +146,14 @@ def test_urls_stand_only_beside_bytes_that_upstream_publishes(sources: tuple[Dow
     recipes = [yaml.safe_load(data.read_text())["sources"] for data in RECIPES.glob("*/all/conandata.yml")]
     upstream = {source["sha256"]: source["url"] for versions in recipes for source in versions.values()}
     assert all(upstream[each.sha256] == each.url for each in sources if each.url)
+
+
+def test_core_only_takes_no_source_that_a_distribution_has_to_give(
+    fetched: Workspace, sources: tuple[Download, ...]
+) -> None:
+    conan = FakeConan()
+    whole, core = (provide_deps(TOOLCHAIN, sources, core_only=only, ws=fetched, run=conan) for only in (False, True))
+    assert whole != core
+    asked = [word for command in conan.commands for word in command.argv if word.startswith("--requires=")]
+    assert asked == ["--requires=rapidyaml/0.15.2"]
+    assert not any(source.apt for source in portable_sources(sources))
