@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 from collections.abc import Callable
@@ -80,6 +81,12 @@ def examine(ws: Workspace) -> list[Check]:
             remedy="apt-get install debian-archive-keyring",
         ),
         Check(
+            need="libatomic.so.1",
+            found=_library("libatomic.so.1"),
+            without="nothing: the toolchain's strip and objcopy need it",
+            remedy="apt-get install libatomic1",
+        ),
+        Check(
             need="make",
             found=_program("make"),
             without="`build --core-only`; FFmpeg is built with make",
@@ -105,6 +112,14 @@ def examine(ws: Workspace) -> list[Check]:
 
 def _program(name: str) -> str:
     return shutil.which(name) or ""
+
+
+def _library(soname: str) -> str:
+    try:
+        ctypes.CDLL(soname)
+    except OSError:
+        return ""
+    return "loads"
 
 
 def _try(question: Callable[[], str]) -> str:

@@ -121,7 +121,12 @@ def test_an_interrupt_ends_the_whole_family(tmp_path: Path) -> None:
         time.sleep(0.1)  # the parent is in its wait by now
         os.kill(os.getpid(), signal.SIGINT)
 
-    threading.Thread(target=interrupt_when_started).start()
-    with pytest.raises(KeyboardInterrupt):
-        run(shell(f"sleep 60 & echo $! > {pids}; wait"))
+    # A shell starts background jobs with SIGINT ignored, and Python then leaves it so.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        threading.Thread(target=interrupt_when_started).start()
+        with pytest.raises(KeyboardInterrupt):
+            run(shell(f"sleep 60 & echo $! > {pids}; wait"))
+    finally:
+        signal.signal(signal.SIGINT, before)
     wait_until_gone(int(pids.read_text()))
