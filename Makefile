@@ -1,6 +1,6 @@
 # make demo: all set-up and the main job.   make test: all set-up and all tests.
 .POSIX:
-.PHONY: help demo test lint unit build e2e bench clean
+.PHONY: help demo test lint unit build e2e bare clean
 
 STAGE = sh .ci/stage
 EDGEBUILD = .venv/bin/edgebuild
@@ -32,6 +32,9 @@ build:
 
 e2e:
 	@$(STAGE) e2e $(PYTHON) -m pytest -q -rA tests/e2e
+
+bare:
+	@sh .ci/bare
 
 clean:
 	rm -rf out build dist cpp_core/CMakeUserPresets.json cpp_core/compile_commands.json

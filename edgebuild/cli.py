@@ -12,7 +12,7 @@ import click
 
 from edgebuild import __version__
 from edgebuild.commands.context import Context
-from edgebuild.errors import INTERRUPTED, ConfigErrors, EdgebuildError
+from edgebuild.errors import INTERRUPTED, ConfigErrors, EdgebuildError, NotAvailable
 from edgebuild.log import Log
 from edgebuild.run import run
 from edgebuild.workspace import Workspace
@@ -76,7 +76,7 @@ def _interrupt(_signal: int, _frame: object) -> None:
 
 def _run(argv: Sequence[str] | None) -> int:
     try:
-        cli.main(args=argv, prog_name="edgebuild", standalone_mode=False)
+        code = cli.main(args=argv, prog_name="edgebuild", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as err:
         click.echo(err.format_message())
         return 2
@@ -96,10 +96,10 @@ def _run(argv: Sequence[str] | None) -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted; nothing half-written was kept.", err=True)
         return INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader has gone: say nothing more
-        return 0
-    return 0
+    except OSError as err:
+        _print_error(NotAvailable(f"{err.filename or 'input or output'}: {err.strerror or err}"))
+        return NotAvailable.exit_code
+    return code if isinstance(code, int) else 0
 
 
 def _print_error(error: EdgebuildError) -> None:

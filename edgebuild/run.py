@@ -17,6 +17,18 @@ _TAIL_LINES = 20
 _GRACE_S = 3.0
 
 
+# What people's shells, conda or a surrounding `make` may carry, and what would end up in products that others
+# share: taken out of the environment of every compiler and build tool.
+CLEAN_BUILD_ENV: Mapping[str, None] = dict.fromkeys(
+    (
+        "AR", "AS", "CC", "CFLAGS", "CMAKE_ARGS", "CMAKE_GENERATOR", "CMAKE_INSTALL_PREFIX", "CMAKE_PREFIX_PATH",
+        "CMAKE_TOOLCHAIN_FILE", "CPATH", "CPLUS_INCLUDE_PATH", "CPPFLAGS", "CXX", "CXXFLAGS", "C_INCLUDE_PATH",
+        "DESTDIR", "LD", "LDFLAGS", "LIBRARY_PATH", "MAKEFILES", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "NM", "RANLIB",
+        "SKBUILD_CMAKE_ARGS", "SKBUILD_CMAKE_DEFINE", "STRIP",
+    )
+)  # fmt: skip
+
+
 @dataclass(frozen=True, init=False)
 class Command:
     """argv with its surroundings. env is added to the inherited environment; None removes a variable."""
@@ -85,7 +97,11 @@ def stream(command: Command) -> int:
         code = process.wait(command.timeout_s)
     except KeyboardInterrupt:
         process.send_signal(signal.SIGINT)
-        process.wait(_GRACE_S * 10)
+        try:
+            process.wait(_GRACE_S * 10)
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            process.kill()
+            process.wait()
         raise
     except subprocess.TimeoutExpired as err:
         process.kill()
@@ -110,8 +126,9 @@ def _start(
             errors="replace",
             start_new_session=new_session,
         )
-    except FileNotFoundError as err:
-        msg = f"{command.argv[0]}: no such program"
+    except OSError as err:
+        problem = "no such program" if isinstance(err, FileNotFoundError) else f"cannot be started ({err.strerror})"
+        msg = f"{command.argv[0]}: {problem}"
         raise NotAvailable(msg, "`edgebuild doctor` says what is missing and how to get it.") from err
 
 

@@ -205,5 +205,5 @@ def _escape(name: str, archive: Path) -> VerificationError:
 
 
 def _damaged(archive: Path, err: Exception) -> VerificationError:
-    msg = f"{archive.name}: cannot be unpacked ({err or type(err).__name__})"
-    return VerificationError(msg, "its sha256 is the locked one: the file is damaged at its source.")
+    msg = f"{archive.name}: damaged archive ({err or type(err).__name__})"
+    return VerificationError(msg, "fetch or build it again; if its sha256 is the locked one, its source is damaged.")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edgebuild.model.product import Toolchain
-from edgebuild.run import Command
+from edgebuild.run import CLEAN_BUILD_ENV, Command
 
 
 def tool(name: str) -> str:
@@ -94,12 +94,13 @@ def configure_command(source: Path, tree: Path, toolchain_file: Path, variables:
         "-G", "Ninja",
         f"--toolchain={toolchain_file}",
         *(f"-D{name}={value}" for name, value in variables.items()),
+        env=CLEAN_BUILD_ENV,
     )  # fmt: skip
 
 
 def build_command(tree: Path) -> Command:
-    return Command(tool("cmake"), "--build", tree)
+    return Command(tool("cmake"), "--build", tree, env=CLEAN_BUILD_ENV)
 
 
 def install_command(tree: Path, prefix: Path, component: str) -> Command:
-    return Command(tool("cmake"), "--install", tree, "--prefix", prefix, "--component", component)
+    return Command(tool("cmake"), "--install", tree, "--prefix", prefix, "--component", component, env=CLEAN_BUILD_ENV)

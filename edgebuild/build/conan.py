@@ -21,7 +21,7 @@ from edgebuild.log import Step
 from edgebuild.model.arch import host_arch
 from edgebuild.model.product import Toolchain
 from edgebuild.model.recipe import Download
-from edgebuild.run import Command, Runner
+from edgebuild.run import CLEAN_BUILD_ENV, Command, Runner
 from edgebuild.workspace import Workspace, write_atomic
 
 _INDEX = "edgecore"  # the remote that is our own recipes folder
@@ -34,13 +34,6 @@ core.net.http:timeout=5
 core.net.http:max_retries=0
 core.sources:download_cache={sources}
 """
-
-# What people's shells and a surrounding `make` may carry, and what would end up in the libraries.
-_FOREIGN_ENVIRONMENT = (
-    "AR", "AS", "CC", "CFLAGS", "CPATH", "CPPFLAGS", "CXX", "CXXFLAGS", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH",
-    "DESTDIR", "LD", "LDFLAGS", "LIBRARY_PATH", "MAKEFILES", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "NM", "RANLIB",
-    "STRIP", "CMAKE_GENERATOR", "CMAKE_PREFIX_PATH", "CMAKE_TOOLCHAIN_FILE",
-)  # fmt: skip
 
 # How Conan says that conan.lock and the recipes differ: the version, or the content of a recipe.
 _LOCK_MISMATCH = ("not in lockfile", "A specific revision")
@@ -75,7 +68,7 @@ def provide_deps(
             _prefill_sources(home / "sources" / "s", wanted, ws=ws)
             _write_settings(home, toolchain)
             with ws.scratch("conan") as scratch:
-                log_file = ws.log_file(name)
+                log_file = ws.log_file(f"{name}-{key[:8]}")
                 profile = toolchain.arch.name
                 _install(profile, requires, product, home=home, scratch=scratch, log_file=log_file, ws=ws, run=run)
 
@@ -241,7 +234,7 @@ def _fetch(download: Download, ws: Workspace, step: Step) -> Path:
 
 def _environment(home: Path) -> dict[str, str | None]:
     """Ours first on PATH: Conan finds the cmake and ninja that it was installed with."""
-    environment: dict[str, str | None] = dict.fromkeys(_FOREIGN_ENVIRONMENT)
+    environment: dict[str, str | None] = dict(CLEAN_BUILD_ENV)
     environment["CONAN_HOME"] = str(home)
     environment["LC_ALL"] = "C"
     environment["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])

@@ -14,7 +14,7 @@ from edgebuild.run import Runner
 from edgebuild.workspace import Workspace, shipped_data, write_atomic
 
 # What the compiled core depends on; bindings, recipes, benchmarks and prose are not in it.
-_SOURCES = ("CMakeLists.txt", "cmake/**/*", "include/**/*", "src/**/*", "app/**/*", "backends/**/*", "tests/**/*")
+CORE_SOURCES = ("CMakeLists.txt", "cmake/**/*", "include/**/*", "src/**/*", "app/**/*", "backends/**/*", "tests/**/*")
 _FFMPEG_SUFFIX = "-edge"  # as in recipes/ffmpeg: a vendor's FFmpeg may live in the same process
 
 
@@ -28,7 +28,7 @@ def core_version(source: Path) -> str:
 def core_digest(source: Path, toolchain: Toolchain, deps: Path, core_only: bool) -> str:
     """Everything that decides the core's bytes. deps is named after its own digest."""
     variables = sorted(_variables(deps, core_only).items())
-    return digest_of([digest_tree(source, only=_SOURCES), toolchain.digest, deps.name, variables])
+    return digest_of([digest_tree(source, only=CORE_SOURCES), toolchain.digest, deps.name, variables])
 
 
 def provide_core(toolchain: Toolchain, deps: Path, *, core_only: bool = False, ws: Workspace, run: Runner) -> CoreTree:
@@ -44,7 +44,7 @@ def provide_core(toolchain: Toolchain, deps: Path, *, core_only: bool = False, w
 
     def make(product: Path) -> None:
         toolchain_file = prepare_tree(tree, toolchain, deps, variables, ws=ws)
-        log_file = ws.log_file(name)
+        log_file = ws.log_file(f"{name}-{key[:8]}")
         run(cmake.configure_command(source, tree, toolchain_file, variables), log_file=log_file)
         run(cmake.build_command(tree), log_file=log_file)
         for component in ("runtime", "sdk") if core_only else ("runtime", "sdk", "tests"):

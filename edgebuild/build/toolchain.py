@@ -9,12 +9,12 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
 from edgebuild.digest import digest_of
-from edgebuild.errors import NotAvailable
+from edgebuild.errors import ConfigError, NotAvailable
 from edgebuild.fetch import fetch_all, pypi_download, pypi_files
 from edgebuild.model.arch import ARCHES, Arch, host_arch
 from edgebuild.model.product import Toolchain
 from edgebuild.model.recipe import Download, ToolchainLock, ToolchainRecipe
-from edgebuild.run import Command, Runner
+from edgebuild.run import CLEAN_BUILD_ENV, Command, Runner
 from edgebuild.unpack import unpack_wheel
 from edgebuild.workspace import Workspace
 
@@ -59,6 +59,9 @@ def provide_toolchain(
     name: str, recipe: ToolchainRecipe, lock: ToolchainLock, arch: Arch, *, ws: Workspace, run: Runner
 ) -> Toolchain:
     """Compilers for one architecture, ready to be fast. Raises NotAvailable, VerificationError or BuildError."""
+    if missing := sorted({arch.name, host_arch().name} - set(recipe.cpu)):
+        msg = f"toolchains/{name}.yaml: cpu: names no CPU for {', '.join(missing)}"
+        raise ConfigError(msg, "one for the target and one for the build machine, e.g. {x86_64: x86_64}.")
     wheels = _wheels_for(host_arch(), name, lock)
     wheels_digest = digest_of([wheel.sha256 for wheel in wheels])
     tools = _provide_tools(name, wheels, wheels_digest, ws=ws)
@@ -174,11 +177,21 @@ def _warm(toolchain: Toolchain, *, ws: Workspace, run: Runner) -> None:
     """Has zig build its C and C++ runtime now, where it is named, rather than within somebody's first link."""
 
     def make(product: Path) -> None:
-        log_file = ws.log_file(f"warm-{toolchain.name}-{toolchain.arch.name}")
+        log_file = ws.log_file(f"warm-{toolchain.arch.name}-{toolchain.digest[:8]}")
         for compiler, file, text in ((toolchain.cc, "warm.c", _WARM_C), (toolchain.cxx, "warm.cc", _WARM_CXX)):
             (product / file).write_text(text)
             for output, flags in (("warm", ()), ("warm.so", ("-shared", "-fPIC"))):
-                command = Command(compiler, "-O2", *flags, file, "-o", output, cwd=product, timeout_s=_WARM_TIMEOUT_S)
+                command = Command(
+                    compiler,
+                    "-O2",
+                    *flags,
+                    file,
+                    "-o",
+                    output,
+                    cwd=product,
+                    env=CLEAN_BUILD_ENV,
+                    timeout_s=_WARM_TIMEOUT_S,
+                )
                 run(command, log_file=log_file)
 
     title = f"Warming {toolchain.name} for {toolchain.arch.name}, glibc {toolchain.floor} (about 100 CPU seconds, once)"

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
-from typing import IO
+from pathlib import Path
 
 import click
 import msgspec
@@ -19,21 +15,12 @@ from edgebuild.build.audit import audit, render_findings
 from edgebuild.commands.context import Context, json_option, print_json, print_table, target_option
 from edgebuild.config.targets import load_target, resolve_names
 from edgebuild.elf import highest_versions, is_elf, read_elf, read_elves
-from edgebuild.errors import AuditError, ConfigError, VerificationError
+from edgebuild.errors import AuditError, ConfigError
 from edgebuild.model.elf import ElfFacts
+from edgebuild.unpack import unpack_tar, unpack_wheel
 from edgebuild.workspace import Workspace
 
 _FAMILIES = ("GLIBC", "GLIBCXX")
-# The last three: one member stands where another needs a folder or file of that name.
-_DAMAGE = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    EOFError,
-    FileExistsError,
-    IsADirectoryError,
-    NotADirectoryError,
-)
 
 
 @click.command("audit")
@@ -71,8 +58,8 @@ def read_any(path: Path, ws: Workspace) -> tuple[ElfFacts, ...]:
     """Facts of all ELF files that a path stands for. Archives are unpacked aside and are gone afterwards."""
     if path.is_dir():
         return read_elves(path)
-    if is_elf(path):
-        return (read_elf(path),)
+    if is_elf(path.resolve()):
+        return (read_elf(path.resolve(), name=path.name),)
     with _unpacked(path, ws) as tree:
         return read_elves(tree)
 
@@ -80,56 +67,15 @@ def read_any(path: Path, ws: Workspace) -> tuple[ElfFacts, ...]:
 @contextmanager
 def _unpacked(archive: Path, ws: Workspace) -> Iterator[Path]:
     with ws.scratch("audit") as tree:
-        try:
-            _unpack(archive, tree)
-        except _DAMAGE as err:
-            msg = f"{archive}: damaged archive ({err})"
-            raise VerificationError(msg, "build or download it again.") from err
+        _unpack(archive, tree)
         yield tree
 
 
 def _unpack(archive: Path, tree: Path) -> None:
     if archive.name.endswith(".whl") or zipfile.is_zipfile(archive):
-        _unpack_zip(archive, tree)
+        unpack_wheel(archive, tree)
     elif archive.name.endswith(".tar.gz") or tarfile.is_tarfile(archive):
-        _unpack_tar(archive, tree)
+        unpack_tar(archive, tree)
     else:
         msg = f"{archive}: neither a folder, an ELF file, a wheel nor a tarball"
         raise ConfigError(msg)
-
-
-def _unpack_zip(archive: Path, tree: Path) -> None:
-    with zipfile.ZipFile(archive) as members:
-        for member in members.infolist():
-            if not member.is_dir():
-                with members.open(member) as content:
-                    _write(_place(member.filename, tree), content)
-
-
-def _unpack_tar(archive: Path, tree: Path) -> None:
-    """Links come last, so that nothing is ever written through one."""
-    with tarfile.open(archive) as members:
-        links = []
-        for member in members:
-            if member.isreg() and (content := members.extractfile(member)):
-                _write(_place(member.name, tree), content)
-            elif member.issym():
-                links.append((_place(member.name, tree), member.linkname))
-    for place, target in links:
-        _place(os.path.normpath(place.parent.relative_to(tree) / target), tree)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.symlink_to(target)
-
-
-def _place(name: str, tree: Path) -> Path:
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts:
-        msg = f"archive member '{name}' would leave the folder it is unpacked into"
-        raise VerificationError(msg, "nothing of it was kept.")
-    return tree / path
-
-
-def _write(place: Path, content: IO[bytes]) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with place.open("wb") as file:
-        shutil.copyfileobj(content, file)

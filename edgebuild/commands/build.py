@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -11,7 +12,7 @@ import msgspec
 from edgebuild.build.audit import audit, render_findings
 from edgebuild.build.cmake import render_toolchain_file
 from edgebuild.build.conan import deps_digest, provide_deps
-from edgebuild.build.core import core_version, library_variables, provide_core
+from edgebuild.build.core import CORE_SOURCES, core_version, library_variables, provide_core
 from edgebuild.build.runtime import LICENCES, MODULES, stage_runtime
 from edgebuild.build.sysroot import provide_sysroot
 from edgebuild.build.toolchain import provide_toolchain
@@ -24,10 +25,11 @@ from edgebuild.model.elf import ElfFacts
 from edgebuild.model.product import Artifact, CoreTree, Product, Toolchain
 from edgebuild.model.target import TargetSpec
 from edgebuild.package.debug import split_debug
-from edgebuild.package.tarball import write_tarball
+from edgebuild.package.tarball import source_date, write_tarball
 from edgebuild.package.wheel import build_wheel
 from edgebuild.package.wheel_tag import soabi
 from edgebuild.run import Runner
+from edgebuild.unpack import unpack_wheel
 from edgebuild.workspace import Workspace, write_atomic
 
 _NAME = "edgecore"
@@ -88,8 +90,9 @@ def plan_digest(target: TargetSpec, ws: Workspace) -> str:
     return digest_of(
         {
             "spec": msgspec.to_builtins(target),
-            "core": digest_tree(ws.core_source, only=("[!.]*", "*/**/*")),
-            "driver": digest_tree(_DRIVER, only=("**/*.py",)),
+            "core": digest_tree(ws.core_source, only=(*CORE_SOURCES, "python/**/*", "pyproject.toml")),
+            "driver": digest_tree(_DRIVER, only=("**/*.py", "**/*.lock")),
+            "date": source_date(),
             "deps": deps_digest(ws),
         }
     )
@@ -129,8 +132,18 @@ def package(
     needs = stage_runtime(stage, core, deps, target.runtimes, target.arch, ws=ws)
     with ws.log.step(f"Splitting debug information of {target.name}"):
         split_debug(stage, debug, toolchain, keep=needs, run=run)
-    elves = gate(stage, target, toolchain, needs, ws=ws)
+    elves = gate(target.name, read_elves(stage), target, toolchain, needs, ws=ws)
+    if not target.core_only:
+        whole = scratch / "whole"  # the tests as they will lie on a box: over the runtime
+        shutil.copytree(stage, whole)
+        shutil.copytree(core.tests, whole, dirs_exist_ok=True)
+        gate(f"{target.name}'s tests", read_elves(whole), target, toolchain, needs, ws=ws)
     wheels = package_wheels(target, toolchain, deps, core, stage, debug, scratch, ws=ws, run=run)
+    for wheel in wheels:
+        tree = scratch / wheel.stem
+        unpack_wheel(wheel, tree)
+        inside = {f"edgecore/lib/{Path(name).name}": versions for name, versions in needs.items()}
+        gate(wheel.name, read_elves(tree), target, toolchain, inside, ws=ws)
     products = (
         write_product("tarball", stage, out / f"{stem}.tar.gz", stem, ws),
         write_product("debug", debug, out / f"{stem}-debug.tar.gz", f"{stem}-debug", ws),
@@ -146,6 +159,7 @@ def package(
         products=products,
         abi={elf.name: highest_versions(elf) for elf in elves},
         made_from={"toolchain": toolchain.digest, "core": core.digest, "libraries": deps.name},
+        core_only=target.core_only,
     )
     write_atomic(out / "manifest.json", msgspec.json.format(msgspec.json.encode(artifact), indent=2) + b"\n")
     return artifact
@@ -199,11 +213,16 @@ def package_wheels(
 
 
 def gate(
-    stage: Path, target: TargetSpec, toolchain: Toolchain, needs: dict[str, dict[str, str]], *, ws: Workspace
+    title: str,
+    elves: tuple[ElfFacts, ...],
+    target: TargetSpec,
+    toolchain: Toolchain,
+    needs: Mapping[str, Mapping[str, str]],
+    *,
+    ws: Workspace,
 ) -> tuple[ElfFacts, ...]:
     """Nothing leaves with a finding. Raises AuditError."""
-    with ws.log.step(f"Auditing {target.name} against contract {target.row.contract}"):
-        elves = read_elves(stage)
+    with ws.log.step(f"Auditing {title} against contract {target.row.contract}"):
         if findings := audit(elves, target.contract, floor=toolchain.floor, needs=needs):
             raise AuditError(render_findings(findings), "`edgebuild targets show` prints what the box provides.")
     return elves

@@ -15,7 +15,6 @@ from edgebuild.apt import KEYRING
 from edgebuild.build.cmake import tool
 from edgebuild.commands.context import Context, json_option, print_json, print_table
 from edgebuild.errors import EdgebuildError, NotAvailable
-from edgebuild.fetch import package_index
 from edgebuild.mirror import debian_mirror
 from edgebuild.model.arch import ARCHES, host_arch
 from edgebuild.workspace import Workspace
@@ -62,12 +61,6 @@ def examine(ws: Workspace) -> list[Check]:
         ),
         Check(need="cmake", found=_program(tool("cmake")), without="nothing", remedy="pip install cmake"),
         Check(need="ninja", found=_program(tool("ninja")), without="nothing", remedy="pip install ninja"),
-        Check(
-            need="Python package index",
-            found=_try(lambda: "configured" if package_index() else ""),
-            without="what is already in the cache (--offline)",
-            remedy="configure pip's index-url",
-        ),
         Check(
             need="apt with a Debian mirror",
             found=_try(lambda: "configured" if debian_mirror("bookworm") else ""),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -12,10 +11,10 @@ from edgebuild.build.emulate import emulated_command, emulated_python
 from edgebuild.build.sysroot import provide_sysroot
 from edgebuild.commands.context import Context, target_option
 from edgebuild.config.targets import load_sysroot, load_target, resolve_names
-from edgebuild.digest import digest_of
-from edgebuild.errors import ConfigError, NotAvailable
+from edgebuild.digest import digest_of, sha256_file
+from edgebuild.errors import ConfigError, NotAvailable, VerificationError
 from edgebuild.model.arch import host_arch
-from edgebuild.model.product import Artifact, Sysroot
+from edgebuild.model.product import Artifact, Product, Sysroot
 from edgebuild.model.target import TargetSpec
 from edgebuild.run import Command, stream
 from edgebuild.unpack import unpack_tar, unpack_wheel
@@ -56,7 +55,7 @@ def command(
     else:
         tree = unpacked(artifact, ("tarball", "tests") if tests else ("tarball",), ctx.ws)
         shell = program_command(spec, root, tree, argv, timeout_s, ctx.ws)
-    sys.exit(stream(shell))
+    click.get_current_context().exit(stream(shell))
 
 
 def load_artifact(spec: TargetSpec, ws: Workspace) -> Artifact:
@@ -65,7 +64,11 @@ def load_artifact(spec: TargetSpec, ws: Workspace) -> Artifact:
     if not manifest.is_file():
         msg = f"{manifest}: there is no artifact of '{spec.name}' yet"
         raise NotAvailable(msg, f"`edgebuild build --target {spec.name}` makes it.")
-    return msgspec.json.decode(manifest.read_bytes(), type=Artifact)
+    try:
+        return msgspec.json.decode(manifest.read_bytes(), type=Artifact)
+    except msgspec.DecodeError as err:
+        msg = f"{manifest}: cannot be read ({err})"
+        raise VerificationError(msg, f"`edgebuild build --target {spec.name}` makes the artifact anew.") from err
 
 
 def provide_root(spec: TargetSpec, wish: str | None, ctx: Context) -> Sysroot | None:
@@ -90,9 +93,18 @@ def unpacked(artifact: Artifact, kinds: tuple[str, ...], ws: Workspace) -> Path:
 
     def make(folder: Path) -> None:
         for product in products:
+            verify_product(product, ws.out / artifact.target)
             unpack_tar(ws.out / artifact.target / product.path, folder, strip=1)
 
     return ws.provide("unpacked", f"{artifact.name}-{artifact.target}", digest_of(key), make, "Unpacking the artifact")
+
+
+def verify_product(product: Product, folder: Path) -> None:
+    """What is kept under a digest has to have it. Raises VerificationError."""
+    path = folder / product.path
+    if not path.is_file() or sha256_file(path) != product.sha256:
+        msg = f"{path}: is not the file that the manifest beside it describes"
+        raise VerificationError(msg, "build the target again.")
 
 
 def program_command(
@@ -124,9 +136,14 @@ def python_command(
         known = ", ".join(f"python{each.version}" for each in spec.row.python) or "none"
         msg = f"{argv[0]}: target '{spec.name}' has no such Python"
         raise ConfigError(msg, f"it has: {known}.")
-    wheel = next(each for each in artifact.products if each.kind == "wheel" and f"-{python.tag}-" in each.path)
+    wheels = [each for each in artifact.products if each.kind == "wheel" and f"-{python.tag}-" in each.path]
+    if not wheels:
+        msg = f"the artifact of '{spec.name}' has no wheel for Python {version}"
+        raise NotAvailable(msg, f"`edgebuild build --target {spec.name}` makes it.")
+    wheel = wheels[0]
 
     def make(folder: Path) -> None:
+        verify_product(wheel, ws.out / artifact.target)
         unpack_wheel(ws.out / artifact.target / wheel.path, folder)
 
     site = ws.provide("unpacked", f"{artifact.name}-{python.tag}", wheel.sha256, make, "Unpacking the wheel")

@@ -36,6 +36,7 @@ def command(click_ctx: click.Context, as_json: bool) -> None:
 @click.pass_obj
 def show(ctx: Context, name: str, as_json: bool) -> None:
     """Every value of a row and the file it comes from."""
+    documents = []
     for resolved in resolve_names(name):
         spec = load_target(resolved, ctx.ws)
         parts: dict[str, Any] = {
@@ -49,10 +50,12 @@ def show(ctx: Context, name: str, as_json: bool) -> None:
         for backend, runtime in spec.runtimes.items():
             parts[f"cpp_core/backends/{backend}/runtime.yaml"] = msgspec.to_builtins(runtime)
         if as_json:
-            print_json({"schema": "edgebuild.target/1", "name": resolved, "values": parts})
+            documents.append({"name": resolved, "values": parts})
             continue
         table = [line for source, values in parts.items() for line in _flatten(values, source)]
         print_table(table, ("value", "", "from"))
+    if as_json:
+        print_json({"schema": "edgebuild.target/1", "targets": documents})
 
 
 def _flatten(value: Any, source: str, path: str = "") -> list[tuple[str, str, str]]:

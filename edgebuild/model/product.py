@@ -78,3 +78,4 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     products: tuple[Product, ...]
     abi: dict[str, dict[str, str]]  # file in the tarball -> highest version needed per node family
     made_from: dict[str, str]  # "toolchain" -> digest, ...
+    core_only: bool = False  # made by --core-only: reads neither video nor JPEG

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -17,6 +17,7 @@ from edgebuild.model.recipe import (
     ToolchainRecipe,
 )
 
+Version = Annotated[str, msgspec.Meta(pattern=r"^\d+(\.\d+)*$")]  # "2.31"
 Proof = Literal["hardware", "simulator", "emulated", "native", "link-checked", "none"]
 
 
@@ -74,7 +75,7 @@ class Contract(Record, frozen=True):
     title: str
     arch: ArchName
     cpu: CpuSpec
-    libraries: dict[str, dict[str, str]]  # SONAME -> {"GLIBC": "2.31"}; {} for a library without versions
+    libraries: dict[str, dict[str, Version]]  # SONAME -> {"GLIBC": "2.31"}; {} for a library without versions
     page_size: int = 4096
     sources: tuple[str, ...] = ()  # where the facts come from
 

@@ -19,7 +19,7 @@ from edgebuild.package import wheel_file
 from edgebuild.package.debug import split_debug
 from edgebuild.package.tarball import source_date
 from edgebuild.package.wheel_tag import abi_tag, soabi, wheel_tag
-from edgebuild.run import Command, Runner
+from edgebuild.run import CLEAN_BUILD_ENV, Command, Runner
 from edgebuild.unpack import unpack_wheel
 from edgebuild.workspace import Workspace
 
@@ -64,7 +64,7 @@ def build_wheel(
         local_file = scratch / "toolchain.cmake"
         local_file.write_text(render_local_toolchain(toolchain_file, scratch))
         command = wheel_command(source, scratch, local_file, variables, python, toolchain)
-        run(command, log_file=ws.log_file(f"wheel-{arch.name}-{python.tag}"))
+        run(command, log_file=ws.log_file(f"{scratch.name}-{arch.name}-{python.tag}"))
         (built,) = (scratch / "dist").glob("*.whl")
         wheel_file.unpack(built, tree)
         stripped = [elf.name for elf in read_elves(tree) if not elf.has_debug]
@@ -112,9 +112,8 @@ def wheel_command(
         *(f"-C{name}={value}" for name, value in settings.items()),
         source,
         env={
+            **CLEAN_BUILD_ENV,
             "CMAKE_GENERATOR": "Ninja",
-            "CFLAGS": None,
-            "LDFLAGS": None,
             "CXXFLAGS": None,
             "SETUPTOOLS_EXT_SUFFIX": f".{soabi(python, toolchain.arch)}.so",
             "SOURCE_DATE_EPOCH": str(source_date()),

@@ -22,7 +22,7 @@ from tests.reference.boxes import compare, iou
 from tests.reference.centerface import CenterFace, read_rgb
 
 # Frames in the clip, and frames that must show a face at least: the comparison may not become an empty one.
-CLIPS = {"bikes.mp4": (250, 40), "bigbuckbunny.mp4": (132, 12)}
+CLIPS = {"bikes.mp4": (250, 46), "bigbuckbunny.mp4": (132, 15)}
 
 
 @pytest.mark.parametrize("video", data.VIDEOS)

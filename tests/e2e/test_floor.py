@@ -9,8 +9,9 @@ import pytest
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
 
+from edgebuild.unpack import unpack_wheel
 from tests.e2e.conftest import Built
-from tests.e2e.harness import ARM, NATIVE
+from tests.e2e.harness import ARM, NATIVE, edgebuild
 
 FLOOR = (2, 17)
 MACHINES = {NATIVE: "EM_X86_64", ARM: "EM_AARCH64"}
@@ -77,3 +78,27 @@ def test_debug_information_travels_apart(arm: Built) -> None:
     for path in elf_files(arm):
         with path.open("rb") as file:
             assert ELFFile(file).get_section_by_name(".debug_info") is None, path
+
+
+def test_what_the_wheels_carry_keeps_the_same_floor(arm: Built, tmp_path: Path) -> None:
+    for wheel in arm.products("wheel"):
+        tree = tmp_path / wheel.stem
+        unpack_wheel(wheel, tree)
+        files = [path for path in tree.rglob("*") if path.is_file() and path.read_bytes()[:4] == b"\x7fELF"]
+        assert any(path.name.startswith("_core.") for path in files)
+        for path in files:
+            machine, versions = needed_versions(path)
+            assert machine == MACHINES[ARM], path
+            if not is_onnxruntime(path):
+                assert versions.get("GLIBC", ()) <= FLOOR, path
+                assert not versions.keys() & {"GLIBCXX", "CXXABI", "GCC"}, path
+
+
+@pytest.mark.parametrize("row", [NATIVE, ARM])
+def test_a_second_build_with_nothing_changed_makes_nothing(row: str, request: pytest.FixtureRequest) -> None:
+    built: Built = request.getfixturevalue("native" if row == NATIVE else "arm")
+    made_ns = (built.folder / "manifest.json").stat().st_mtime_ns
+    ended = edgebuild("build", "--target", row, timeout_s=60)
+    assert ended.code == 0, ended.stderr
+    assert "(cached)" in ended.stderr
+    assert (built.folder / "manifest.json").stat().st_mtime_ns == made_ns

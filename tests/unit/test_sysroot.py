@@ -101,7 +101,7 @@ def test_a_damaged_package_leaves_no_half_root(lock: SysrootLock, ws: Workspace,
     half = web.files["/libc6.deb"][:200]
     damaged = msgspec.structs.replace(lock.packages[0], sha256=hashlib.sha256(half).hexdigest())
     web.files["/libc6.deb"] = half
-    with pytest.raises(VerificationError, match="cannot be unpacked"):
+    with pytest.raises(VerificationError, match="damaged archive"):
         provide_sysroot("acme", RECIPE, msgspec.structs.replace(lock, packages=(damaged,)), ws=ws)
     assert not (ws.cache / "sysroots").exists()
     assert list((ws.cache / "work").iterdir()) == []

@@ -164,7 +164,7 @@ def test_a_link_that_was_there_before_leads_nowhere_outside(tmp_path: Path, root
 def test_a_truncated_package_is_refused(tmp_path: Path, root: Path) -> None:
     deb = make_deb(tmp_path, member("./usr/bin/acme", os.urandom(100_000)))
     deb.write_bytes(deb.read_bytes()[:-50_000])
-    with pytest.raises(VerificationError, match=r"acme_1_arm64\.deb: cannot be unpacked"):
+    with pytest.raises(VerificationError, match=r"acme_1_arm64\.deb: damaged archive"):
         unpack_deb(deb, root)
 
 
