@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <dlfcn.h>
 #include <link.h>
 #include <system_error>
@@ -36,8 +37,15 @@ Error no_such_backend(const std::string& name, const fs::path& directory) {
           known.empty() ? nothing_there : suggest(name, known)};
 }
 
+/// A module's text may lack its terminator, or be absent.
+std::string bounded(const char* text, std::size_t room) {
+  return text == nullptr ? std::string() : to_utf8({text, strnlen(text, room)});
+}
+
 Error from_module(const std::string& where, Code code, const abi::Error& error) {
-  return {code, where + ": " + (error.text[0] == '\0' ? to_string(code) : to_utf8(error.text)), {}};
+  const Code told = code == Code::kOk ? Code::kInternal : code;  // it failed, whatever it says
+  const std::string text = bounded(error.text, sizeof error.text);
+  return {told, where + ": " + (text.empty() ? to_string(told) : text), {}};
 }
 
 /// The module's entry object. The library stays open for the life of the process.
@@ -56,8 +64,26 @@ Result<abi::Backend*> load_module(const fs::path& path) {
   return backend;
 }
 
-TensorInfo decode(const abi::TensorInfo& raw) {
-  return {raw.name, raw.dtype, Shape(raw.shape, raw.shape + raw.rank), raw.scale, raw.zero_point};
+bool is_rank(std::int32_t rank) { return rank >= 0 && static_cast<std::size_t>(rank) <= abi::kMaxRank; }
+
+/// `port` is "input 0" or "output 2".
+Result<TensorInfo> decode(const abi::TensorInfo* raw, const std::string& port) {
+  const auto refuse = [&](Code code, const std::string& problem) { return Error{code, port + ": " + problem, {}}; };
+  if (raw == nullptr) return refuse(Code::kInternal, "the backend does not describe it");
+  if (!is_rank(raw->rank)) {
+    return refuse(Code::kInternal, "the backend gives it " + std::to_string(raw->rank) + " dimensions, expected 0 to " +
+                                       std::to_string(abi::kMaxRank));
+  }
+  if (size_of(raw->dtype) == 0) return refuse(Code::kInternal, "the backend gives it an unknown type");
+  TensorInfo info{bounded(raw->name, sizeof raw->name), raw->dtype, Shape(raw->shape, raw->shape + raw->rank), raw->scale,
+                  raw->zero_point};
+  const bool is_free = std::any_of(info.shape.begin(), info.shape.end(), [](std::int64_t size) { return size < 0; });
+  const TensorView whole{nullptr, info.dtype, info.shape, Place::kHost};
+  if (!is_free && (element_count(info.shape) < 0 || whole.size_bytes() > kMaxTensorBytes)) {
+    return refuse(Code::kUnsupported, "'" + info.name + "' is " + to_string(info.dtype) + " " + to_string(info.shape) +
+                                          ", at most 256 MiB are supported");
+  }
+  return info;
 }
 
 bool fits(const Shape& shape, const Shape& expected) {
@@ -91,11 +117,18 @@ abi::Tensor encode(const TensorView& view) {
 
 /// A module is other people's code: what it hands out is checked before anyone reads through it.
 Result<TensorView> decode(const abi::Tensor& raw, const TensorInfo& info) {
-  const bool rank_ok = raw.rank >= 0 && static_cast<std::size_t>(raw.rank) <= abi::kMaxRank;
+  const bool rank_ok = is_rank(raw.rank);
   TensorView view{raw.data, raw.dtype, Shape(raw.shape, raw.shape + (rank_ok ? raw.rank : 0)), raw.place};
   const std::int64_t count = element_count(view.shape);
-  if (rank_ok && count >= 0 && view.size_bytes() == raw.size_bytes && (raw.data != nullptr || count == 0)) return view;
-  return Error{Code::kInternal, "output '" + info.name + "': the backend's shape and size do not agree", {}};
+  const bool is_whole = view.size_bytes() == raw.size_bytes && (raw.data != nullptr || count == 0);
+  if (!rank_ok || count < 0 || size_of(raw.dtype) == 0 || !is_whole) {
+    return Error{Code::kInternal, "output '" + info.name + "': the backend's shape and size do not agree", {}};
+  }
+  if (raw.size_bytes > kMaxTensorBytes) {
+    return Error{Code::kUnsupported,
+                 "output '" + info.name + "': is " + to_string(view.shape) + ", at most 256 MiB are supported", {}};
+  }
+  return view;
 }
 
 /// The file that holds this code: the program itself or a shared library.
@@ -112,9 +145,20 @@ fs::path own_object() {
 
 }  // namespace
 
-Engine::Engine(abi::Engine* raw) : raw_(raw) {
-  for (std::size_t i = 0; i < raw->input_count(); ++i) inputs_.push_back(decode(*raw->input(i)));
-  for (std::size_t i = 0; i < raw->output_count(); ++i) outputs_.push_back(decode(*raw->output(i)));
+Result<Engine> Engine::adopt(abi::Engine* raw) {
+  if (raw == nullptr) return Error{Code::kInternal, "the backend reports success but gives no engine", {}};
+  Engine engine(raw);
+  for (std::size_t i = 0; i < raw->input_count(); ++i) {
+    Result<TensorInfo> info = decode(raw->input(i), "input " + std::to_string(i));
+    if (!info) return info.error();
+    engine.inputs_.push_back(std::move(*info));
+  }
+  for (std::size_t i = 0; i < raw->output_count(); ++i) {
+    Result<TensorInfo> info = decode(raw->output(i), "output " + std::to_string(i));
+    if (!info) return info.error();
+    engine.outputs_.push_back(std::move(*info));
+  }
+  return engine;
 }
 
 Result<std::vector<TensorView>> Engine::run(const std::vector<TensorView>& in) {
@@ -141,6 +185,9 @@ Result<std::vector<TensorView>> Engine::run(const std::vector<TensorView>& in) {
   return out;
 }
 
+std::string Backend::name() const { return bounded(raw_->name(), abi::kMaxName); }
+std::string Backend::runtime() const { return bounded(raw_->runtime(), abi::kMaxName); }
+
 Result<Engine> Backend::open_engine(const EngineRequest& request) const {
   std::error_code ignored;
   if (!fs::is_regular_file(request.model, ignored)) {
@@ -159,7 +206,9 @@ Result<Engine> Backend::open_engine(const EngineRequest& request) const {
   abi::Error error;
   const Code code = raw_->open_engine(spec, &engine, &error);
   if (code != Code::kOk) return from_module(request.model.string(), code, error);
-  return Engine(engine);
+  Result<Engine> adopted = Engine::adopt(engine);
+  if (!adopted) return Error{adopted.error().code, request.model.string() + ": " + adopted.error().message, {}};
+  return adopted;
 }
 
 std::vector<std::string> list_backends(const fs::path& directory) {
@@ -179,11 +228,12 @@ Result<Backend> open_backend(const std::string& name, const fs::path& directory)
   const fs::path path = module_path(name, directory);
   Result<abi::Backend*> raw = load_module(path);
   if (!raw) return raw.error();
-  if (name != (*raw)->name()) {
-    return Error{Code::kCorrupt, path.string() + ": calls itself '" + (*raw)->name() + "'",
+  const Backend backend(*raw);
+  if (backend.name() != name) {
+    return Error{Code::kCorrupt, path.string() + ": calls itself '" + backend.name() + "'",
                  "a module's file name and its name have to agree"};
   }
-  return Backend(*raw);
+  return backend;
 }
 
 fs::path backend_directory() {

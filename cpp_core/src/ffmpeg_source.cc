@@ -218,9 +218,11 @@ class FfmpegSource final : public Source {
       av_packet_unref(packet_.get());
       start_clock();
       if (const int rc = av_read_frame(format_.get(), packet_.get()); rc < 0) {
-        if (rc == AVERROR_EOF) return note_early_end();
+        if (rc == AVERROR_EOF && !is_live()) return note_early_end();
         lost_ = true;
-        note_damage(is_late() ? "no data for " + std::to_string(timeout_.count()) + " ms" : reason(rc));
+        note_damage(rc == AVERROR_EOF ? "the camera closed the stream"
+                    : is_late()        ? "no data for " + std::to_string(timeout_.count()) + " ms"
+                                       : reason(rc));
         return false;
       }
       note_end(*packet_);
@@ -236,6 +238,9 @@ class FfmpegSource final : public Source {
 
   /// Damage is normal on a network, and so is a recording that begins between two key frames.
   bool forgives_damage() const noexcept { return network_ || (index_ == 0 && promised_packets_ == 0); }
+
+  /// A camera's stream states no length, and so has no end of its own.
+  bool is_live() const noexcept { return network_ && format_->duration <= 0; }  // AV_NOPTS_VALUE is negative
 
   static bool is_damaged(const AVFrame& picture) noexcept {
     return picture.decode_error_flags != 0 || (picture.flags & AV_FRAME_FLAG_CORRUPT) != 0;

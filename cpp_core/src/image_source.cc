@@ -76,7 +76,8 @@ Result<std::unique_ptr<Source>> open_image_source(const SourceRequest& request) 
   Result<Selection> selection = Selection::make(request);
   if (!selection) return selection.error();
   std::vector<fs::path> images{request.uri};
-  if (fs::is_directory(request.uri)) {
+  std::error_code ignored;  // what is no directory is read as an image, which says what is wrong
+  if (fs::is_directory(request.uri, ignored)) {
     Result<std::vector<fs::path>> listed = list_images(request.uri);
     if (!listed) return listed.error();
     images = std::move(*listed);

@@ -86,16 +86,17 @@ Status check_input(const ModelDescription& description, const TensorInfo& tensor
 }
 
 /// The head's own checks (tensor names, label count, grid) on outputs of the announced shapes, all zero.
+/// An Engine announces at most kMaxTensorBytes each.
 /// Free dimensions are known only with the first frame; the head checks them then.
 Status check_outputs(const ModelDescription& description, const std::vector<TensorInfo>& outputs) {
-  std::vector<std::vector<char>> zeros;
+  std::vector<char> zeros;  // one block for all outputs: heads only read
   std::vector<TensorView> views;
   for (const TensorInfo& output : outputs) {
     if (element_count(output.shape) < 0) return {};
-    TensorView view{nullptr, output.dtype, output.shape, Place::kHost};
-    view.data = zeros.emplace_back(view.size_bytes()).data();
-    views.push_back(std::move(view));
+    views.push_back({nullptr, output.dtype, output.shape, Place::kHost});
+    zeros.resize(std::max(zeros.size(), views.back().size_bytes()));
   }
+  for (TensorView& view : views) view.data = zeros.data();
   const auto decoded = postprocess(views, outputs, description, Placement{}, description.input.width_px, description.input.height_px);
   return decoded ? Status() : Status(decoded.error());
 }

@@ -1,6 +1,7 @@
 #include "edgecore/postprocess.h"
 
 #include <algorithm>
+#include <cmath>
 #include <tuple>
 
 #include "heads/heads.h"
@@ -21,7 +22,11 @@ float intersection_over_union(const Detection& a, const Detection& b) noexcept {
   return shared / (area(a) + area(b) - shared);
 }
 
-/// A total order, so that no sort or standard library can change the result.
+bool is_finite(const Detection& d) noexcept {
+  return std::isfinite(d.score) && std::all_of(d.box.begin(), d.box.end(), [](float edge) { return std::isfinite(edge); });
+}
+
+/// A total order of finite detections, so that no sort or standard library can change the result.
 bool comes_first(const Detection& a, const Detection& b) noexcept {
   return std::tie(b.score, a.label, a.box) < std::tie(a.score, b.label, b.box);
 }
@@ -109,6 +114,7 @@ Result<std::vector<Detection>> postprocess(const std::vector<TensorView>& output
 
 std::vector<Detection> non_maximum_suppression(std::vector<Detection> boxes, float iou_threshold,
                                                std::int32_t max_detections) {
+  boxes.erase(std::remove_if(boxes.begin(), boxes.end(), [](const Detection& box) { return !is_finite(box); }), boxes.end());
   std::sort(boxes.begin(), boxes.end(), comes_first);
   const auto limit = static_cast<std::size_t>(std::max(max_detections, 0));
   std::vector<Detection> kept;

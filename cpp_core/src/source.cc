@@ -29,6 +29,7 @@ Result<std::unique_ptr<Source>> open_source(const SourceRequest& request) {
   std::error_code problem;
   const fs::file_status status = fs::status(uri, problem);
   if (!fs::exists(status)) {
+    if (status.type() != fs::file_type::not_found) return Error{Code::kNotFound, uri + ": " + problem.message(), ""};
     return Error{Code::kNotFound, uri + ": no such file or directory", "a stream is written as rtsp://host/path"};
   }
   if (fs::is_directory(status)) return open_image_source(request);

@@ -1,11 +1,13 @@
 #include "edgecore/tensor.h"
 
 #include <cstdlib>
+#include <limits>
 
 namespace edgecore {
 namespace {
 
 constexpr std::size_t kAlignment = 64;  // a cache line, and the widest vector registers in use
+constexpr std::int64_t kMaxElements = std::numeric_limits<std::int64_t>::max() / 8;  // 8 bytes: the widest DType
 
 }  // namespace
 
@@ -48,7 +50,7 @@ std::int64_t element_count(const Shape& shape) noexcept {
   for (const std::int64_t dimension : shape) {
     if (dimension < 0 || __builtin_mul_overflow(count, dimension, &count)) return -1;
   }
-  return count;
+  return count <= kMaxElements ? count : -1;
 }
 
 TensorBuffer::TensorBuffer(DType dtype, Shape shape) : shape_(std::move(shape)), dtype_(dtype) {

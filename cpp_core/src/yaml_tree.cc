@@ -5,6 +5,11 @@
 namespace edgecore::yaml {
 namespace {
 
+// A description has some dozens of nodes, three deep; beyond these it is no description, and walking it
+// (recursively here, by the level, and over siblings for repeated keys) is not worth its time.
+constexpr std::size_t kMaxNodes = 10000;
+constexpr int kMaxDepth = 16;
+
 // rapidyaml's error callbacks must not return, so they throw, and parse_tree() catches: no exception
 // leaves this file.
 struct ParserStopped {
@@ -29,15 +34,38 @@ ryml::Callbacks throwing_callbacks() {
   return callbacks;
 }
 
-void parse_into(DocumentState& state) {
+bool is_too_deep(const ryml::Tree& tree, std::size_t node) {
+  int depth = 0;
+  while (depth <= kMaxDepth && !tree.is_root(node)) {
+    node = tree.parent(node);
+    ++depth;
+  }
+  return depth > kMaxDepth;
+}
+
+Status check_size(const DocumentState& state) {
+  const ryml::Tree& tree = state.tree;
+  const auto refuse = [&](const char* problem) {
+    return Error{Code::kInvalidArgument, place(state, kAbsent, {}) + problem, "is it the right file?"};
+  };
+  if (tree.size() > kMaxNodes) return refuse("more than 10000 values");
+  for (ryml::id_type node = 0; node < tree.size(); ++node) {
+    if (is_too_deep(tree, node)) return refuse("nested deeper than 16 levels");
+  }
+  return {};
+}
+
+Status parse_into(DocumentState& state) {
   const ryml::Callbacks callbacks = throwing_callbacks();
   state.tree = ryml::Tree(callbacks);
   ryml::EventHandlerTree handler(callbacks);
   ryml::Parser parser(&handler, ryml::ParserOptions().locations(true));
   ryml::parse_in_place(&parser, ryml::substr(state.text.data(), state.text.size()), &state.tree);
+  if (Status status = check_size(state); !status) return status;
   for (ryml::id_type node = 0; node < state.tree.size(); ++node) {
     state.lines.push_back(state.tree.location(parser, node).line + 1);
   }
+  return {};
 }
 
 bool is_repeated_key(const ryml::Tree& tree, std::size_t node) {
@@ -67,7 +95,7 @@ Result<std::unique_ptr<DocumentState>> parse_tree(std::string text, const std::s
   state->name = name;
   state->text = std::move(text);
   try {
-    parse_into(*state);
+    if (Status status = parse_into(*state); !status) return status.error();
     if (Status status = check_tree(*state); !status) return status.error();
   } catch (const ParserStopped& stopped) {
     const std::string line = stopped.line == ryml::npos ? "" : ":" + std::to_string(stopped.line + 1);

@@ -67,6 +67,15 @@ Code read_facts(const Runtime& runtime, const ort::TensorShape* source, TensorFa
   return Code::kOk;
 }
 
+/// A free dimension (-1) of the model takes any size.
+bool fits(const abi::Tensor& tensor, const abi::TensorInfo& info) {
+  if (tensor.dtype != info.dtype || tensor.rank != info.rank || tensor.data == nullptr) return false;
+  for (std::int32_t i = 0; i < info.rank; ++i) {
+    if (tensor.shape[i] < 0 || (info.shape[i] >= 0 && tensor.shape[i] != info.shape[i])) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Code Engine::load(const char* model_path, int threads, const EngineOptions& options, abi::Error* error) noexcept {
@@ -175,8 +184,12 @@ Code Engine::wrap_inputs(const abi::Tensor* in, std::vector<Handle<ort::Value>>&
   Checker check(runtime_, error);
   for (std::size_t i = 0; i < inputs_.size(); ++i) {
     const abi::Tensor& tensor = in[i];
+    if (!fits(tensor, inputs_[i].info)) {
+      return fail(error, Code::kInvalidArgument, "input '%s': type, shape or data are not what the model takes",
+                  inputs_[i].info.name);
+    }
     const TypePair* type = find_type(tensor.dtype);
-    if (type == nullptr || tensor.place != abi::Place::kHost) {
+    if (tensor.place != abi::Place::kHost) {
       return fail(error, Code::kUnsupported, "input '%s': only host memory is supported", inputs_[i].info.name);
     }
     ort::Value* value = nullptr;

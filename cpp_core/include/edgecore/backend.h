@@ -23,10 +23,14 @@ struct EngineRequest {
   Options options;
 };
 
+/// Of one tensor; more than any edge model has, so that a broken module's sizes are never allocated.
+inline constexpr std::size_t kMaxTensorBytes = std::size_t{256} << 20U;
+
 /// A loaded model; frees itself. Move-only, one thread at a time.
 class Engine {
  public:
-  explicit Engine(abi::Engine* raw);
+  /// Takes `raw` over, and checks what it announces: a module is other people's code.
+  static Result<Engine> adopt(abi::Engine* raw);
 
   const std::vector<TensorInfo>& inputs() const noexcept { return inputs_; }
   const std::vector<TensorInfo>& outputs() const noexcept { return outputs_; }
@@ -39,6 +43,8 @@ class Engine {
   struct Release {
     void operator()(abi::Engine* engine) const noexcept { engine->release(); }
   };
+  explicit Engine(abi::Engine* raw) noexcept : raw_(raw) {}
+
   std::unique_ptr<abi::Engine, Release> raw_;
   std::vector<TensorInfo> inputs_;
   std::vector<TensorInfo> outputs_;
@@ -47,8 +53,8 @@ class Engine {
 /// An opened module. Never unloaded: vendor libraries rarely survive dlclose.
 class Backend {
  public:
-  std::string name() const { return raw_->name(); }
-  std::string runtime() const { return raw_->runtime(); }
+  std::string name() const;
+  std::string runtime() const;
   std::int32_t device_count() const noexcept { return raw_->device_count(); }
   Result<Engine> open_engine(const EngineRequest& request) const;
 

@@ -20,7 +20,7 @@ using Shape = std::vector<std::int64_t>;
 std::size_t size_of(DType dtype) noexcept;
 const char* to_string(DType dtype) noexcept;
 std::string to_string(const Shape& shape);  // "1x3x224x320", free dimensions as "?"
-std::int64_t element_count(const Shape& shape) noexcept;  // -1 if a dimension is free
+std::int64_t element_count(const Shape& shape) noexcept;  // -1 if a dimension is free or the bytes are beyond counting
 
 /// Non-owning. Valid as long as whatever it was taken from.
 struct TensorView {
@@ -30,8 +30,9 @@ struct TensorView {
   Place place = Place::kHost;
 
   const float* floats() const noexcept { return static_cast<const float*>(data); }
-  std::size_t size_bytes() const noexcept {
-    return static_cast<std::size_t>(element_count(shape)) * size_of(dtype);
+  std::size_t size_bytes() const noexcept {  // 0 where nothing can be counted
+    const std::int64_t count = element_count(shape);
+    return count < 0 ? 0 : static_cast<std::size_t>(count) * size_of(dtype);
   }
 };
 

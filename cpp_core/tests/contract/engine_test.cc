@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <memory>
 #include <thread>
 
 #include "contract.h"
@@ -88,6 +89,71 @@ TEST_CASE("inputs of another count, type or shape are refused and the engine goe
       CHECK_FALSE(out.error().message.empty());
     }
     CHECK(row_of(run(engine, kX)) == kY);
+  }
+}
+
+/// The module's own engine, without the core's checks around it.
+struct ReleaseRaw {
+  void operator()(abi::Engine* engine) const noexcept { engine->release(); }
+};
+using RawEngine = std::unique_ptr<abi::Engine, ReleaseRaw>;
+
+RawEngine open_raw_affine(const std::string& name) {
+  abi::Error error;
+  abi::Backend* backend = entry_point(name)(abi::kVersion, &error);
+  REQUIRE_MESSAGE(backend != nullptr, error.text);
+  const std::filesystem::path model = affine_model(name);
+  abi::EngineSpec spec;
+  spec.model_path = model.c_str();
+  abi::Engine* engine = nullptr;
+  REQUIRE(backend->open_engine(spec, &engine, nullptr) == Code::kOk);
+  REQUIRE(engine != nullptr);
+  return RawEngine(engine);
+}
+
+abi::Tensor raw_tensor(Row& row) {
+  abi::Tensor tensor;
+  tensor.data = row.data();
+  tensor.size_bytes = sizeof row;
+  tensor.shape[0] = 1;
+  tensor.shape[1] = 4;
+  tensor.rank = 2;
+  return tensor;
+}
+
+TEST_CASE("the module itself refuses inputs of another count, type, shape or size, with or without room for the reason") {
+  for (const std::string& name : backends()) {
+    CAPTURE(name);
+    const RawEngine engine = open_raw_affine(name);
+    Row row = kX;
+    const abi::Tensor good = raw_tensor(row);
+    abi::Tensor flat = good, longer = good, endless = good, integers = good, unknown = good, shorter = good, nothing = good;
+    flat.rank = 1;
+    flat.shape[0] = 4;
+    longer.shape[1] = 5;
+    endless.rank = static_cast<std::int32_t>(abi::kMaxRank) + 1;
+    integers.dtype = DType::kInt32;
+    unknown.dtype = static_cast<DType>(77);
+    shorter.size_bytes = 8;
+    nothing.data = nullptr;
+
+    const abi::Tensor pair[] = {good, good};
+    std::array<abi::Tensor, 2> out;
+    abi::Error error;
+    for (const abi::Tensor& in : {flat, longer, endless, integers, unknown, shorter, nothing}) {
+      error = {};
+      CHECK(engine->run(&in, 1, out.data(), 1, &error) == Code::kInvalidArgument);
+      CHECK(error.code == Code::kInvalidArgument);
+      CHECK(error.text[0] != '\0');
+      CHECK(engine->run(&in, 1, out.data(), 1, nullptr) == Code::kInvalidArgument);
+    }
+    CHECK(engine->run(nullptr, 0, out.data(), 1, nullptr) == Code::kInvalidArgument);
+    CHECK(engine->run(pair, 2, out.data(), 1, nullptr) == Code::kInvalidArgument);
+    CHECK(engine->run(&good, 1, out.data(), 2, nullptr) == Code::kInvalidArgument);
+
+    REQUIRE(engine->run(&good, 1, out.data(), 1, nullptr) == Code::kOk);
+    REQUIRE(out[0].size_bytes == sizeof(Row));
+    CHECK(std::equal(kY.begin(), kY.end(), static_cast<const float*>(out[0].data)));
   }
 }
 

@@ -65,10 +65,18 @@ TEST_CASE("a module keeps its C++ runtime to itself") {
   }
 }
 
-TEST_CASE("a missing model is an error") {
+TEST_CASE("a missing model is not found, with or without room for the reason") {
   for (const std::string& name : backends()) {
     CAPTURE(name);
-    check_refused(open_raw(name, "/nonexistent/model"));
+    const Answer answer = open_raw(name, "/nonexistent/model");
+    check_refused(answer);
+    CHECK(answer.code == Code::kNotFound);
+
+    abi::EngineSpec spec;
+    spec.model_path = "/nonexistent/model";
+    abi::Engine* engine = nullptr;
+    CHECK(entry_point(name)(abi::kVersion, nullptr)->open_engine(spec, &engine, nullptr) == Code::kNotFound);
+    CHECK(engine == nullptr);
   }
 }
 

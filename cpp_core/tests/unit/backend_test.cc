@@ -41,7 +41,7 @@ TEST_CASE("an unknown name says what is there") {
   CHECK(backend.error().message.find("no backend named 'fkae'") != std::string::npos);
   const Result<Backend> far = open_backend("something-else", fake_modules());
   REQUIRE_FALSE(far.ok());
-  CHECK(far.error().hint == "known: fake, misnamed, old, silent");
+  CHECK(far.error().hint == "known: fake, misnamed, mute, nameless, old, silent");
   const Result<Backend> outside = open_backend("../edgecore-unit/libedgecore-fake", fake_modules());
   REQUIRE_FALSE(outside.ok());
   CHECK(outside.error().code == Code::kNotFound);
@@ -60,6 +60,8 @@ TEST_CASE("a module that is none is refused with the reason") {
     Code code;
     const char* text;
   } rows[] = {{"misnamed", Code::kCorrupt, "calls itself 'other'"},
+              {"mute", Code::kInternal, "libedgecore-mute.so: internal error"},
+              {"nameless", Code::kCorrupt, "calls itself ''"},
               {"old", Code::kUnsupported, "the module speaks version 0"},
               {"silent", Code::kCorrupt, "exports no edgecore_backend"}};
   for (const auto& row : rows) {
@@ -145,6 +147,30 @@ TEST_CASE("an output whose size contradicts its shape is not read") {
   const auto out = engine->run({TensorView{data.data(), DType::kFloat32, {1, 2}, Place::kHost}});
   REQUIRE_FALSE(out.ok());
   CHECK(out.error().code == Code::kInternal);
+}
+
+TEST_CASE("what a module announces is checked when a model is opened") {
+  const test::ScratchFolder folder;
+  const struct {
+    const char* flaw;
+    Code code;
+    const char* text;
+  } rows[] = {{"nothing", Code::kInternal, "reports success but gives no engine"},
+              {"rank", Code::kInternal, "input 0: the backend gives it 9 dimensions, expected 0 to 8"},
+              {"type", Code::kInternal, "output 0: the backend gives it an unknown type"},
+              {"portless", Code::kInternal, "output 0: the backend does not describe it"},
+              {"huge", Code::kUnsupported, "output 0: 'y' is float32 576460752303423488x2, at most 256 MiB"},
+              {"large", Code::kUnsupported, "output 0: 'y' is float32 1099511627776x2, at most 256 MiB"}};
+  for (const auto& row : rows) {
+    CAPTURE(row.flaw);
+    const Result<Engine> engine = open_fake(folder.write("m", row.flaw));
+    REQUIRE_FALSE(engine.ok());
+    CHECK(engine.error().code == row.code);
+    CHECK(engine.error().message.find(row.text) != std::string::npos);
+  }
+  const Result<Engine> unterminated = open_fake(folder.write("m", "unterminated"));
+  REQUIRE(unterminated.ok());
+  CHECK(unterminated->inputs()[0].name == std::string(abi::kMaxName, 'n'));
 }
 
 TEST_CASE("modules are looked for beside the program, or where EDGECORE_BACKENDS says") {

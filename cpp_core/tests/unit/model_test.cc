@@ -130,7 +130,9 @@ Status check_face(const std::vector<abi::TensorInfo>& inputs, const std::vector<
   const test::ScratchFolder folder;
   const auto description = load_model_description(folder.write("face.yaml", kFace));
   REQUIRE(description.ok());
-  return check_against(*description, Engine(new PaperEngine(inputs, outputs)));
+  const Result<Engine> engine = Engine::adopt(new PaperEngine(inputs, outputs));
+  REQUIRE(engine.ok());
+  return check_against(*description, *engine);
 }
 
 TEST_CASE("a description fits its model, also where the model's sizes are free") {

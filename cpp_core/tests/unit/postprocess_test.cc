@@ -95,6 +95,21 @@ TEST_CASE("suppression stops at max_detections, best first") {
   CHECK(non_maximum_suppression({}, 0.5F, 10).empty());
 }
 
+TEST_CASE("suppression drops what is not finite, wherever it stands") {
+  const float nan = std::nanf("");
+  const float infinity = std::numeric_limits<float>::infinity();
+  std::vector<Detection> mixed;
+  for (int i = 0; i < 40; ++i) {
+    const auto x = static_cast<float>(10 * i);
+    mixed.push_back(box(nan, x, 0, x + 5, 5));
+    mixed.push_back(box(0.9F, x, nan, x + 5, 5));
+    mixed.push_back(box(infinity, x, 0, x + 5, 5));
+    mixed.push_back(box(0.5F, x, 0, x + 5, 5));
+    mixed.push_back(box(0.9F, x, 0, infinity, 5));
+  }
+  CHECK(scores(non_maximum_suppression(mixed, 0.5F, 100)) == std::vector<float>(40, 0.5F));
+}
+
 TEST_CASE("the order of equal scores is fixed: lower label, then smaller x0, then y0") {
   std::vector<Detection> equal;
   for (std::int32_t label = 0; label < 2; ++label) {

@@ -2,9 +2,14 @@
 
 #include <doctest/doctest.h>
 
+#include <netinet/in.h>
 #include <optional>
 #include <random>
 #include <string>
+#include <sys/socket.h>
+#include <thread>
+#include <unistd.h>
+#include <utility>
 #include <vector>
 
 #include "edgecore/jpeg.h"
@@ -129,6 +134,10 @@ TEST_CASE("what is not there is not found") {
   const Outcome missing = play(request(scratch.path() / "none.mp4"));
   REQUIRE(missing.error);
   CHECK(missing.error->code == Code::kNotFound);
+  fs::create_symlink("loop", scratch.path() / "loop");
+  const Outcome loop = play(request(scratch.path() / "loop"));  // as unreadable as a closed folder, for root too
+  REQUIRE(loop.error);
+  CHECK(loop.error->message == (scratch.path() / "loop").string() + ": " + std::make_error_code(std::errc::too_many_symbolic_link_levels).message());
   const Outcome no_images = play(request(scratch.path()));
   REQUIRE(no_images.error);
   CHECK(no_images.error->code == Code::kNotFound);
@@ -183,6 +192,57 @@ TEST_CASE("a scheme nobody knows is unsupported, a closed port not found") {
   const Outcome port = play(request("rtsp://127.0.0.1:1/live"));
   REQUIRE(port.error);
   CHECK(port.error->code == Code::kNotFound);
+}
+
+/// A camera on a free port of this machine that sends `bytes` to one caller and hangs up.
+class HastyCamera {
+ public:
+  explicit HastyCamera(std::string bytes) : bytes_(std::move(bytes)), listener_(socket(AF_INET, SOCK_STREAM, 0)) {
+    address_.sin_family = AF_INET;
+    address_.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address_;
+    auto* address = reinterpret_cast<sockaddr*>(&address_);
+    REQUIRE(bind(listener_, address, size) == 0);
+    REQUIRE(listen(listener_, 1) == 0);
+    REQUIRE(getsockname(listener_, address, &size) == 0);
+    thread_ = std::thread([this] {
+      const int caller = accept(listener_, nullptr, nullptr);
+      for (std::size_t sent = 0; sent < bytes_.size();) {
+        const ssize_t count = send(caller, bytes_.data() + sent, bytes_.size() - sent, MSG_NOSIGNAL);
+        if (count <= 0) break;
+        sent += static_cast<std::size_t>(count);
+      }
+      close(caller);
+    });
+  }
+  HastyCamera(const HastyCamera&) = delete;
+  HastyCamera& operator=(const HastyCamera&) = delete;
+  ~HastyCamera() {
+    shutdown(listener_, SHUT_RDWR);  // wakes accept() if nobody called
+    thread_.join();
+    close(listener_);
+  }
+  std::string uri() const { return "tcp://127.0.0.1:" + std::to_string(ntohs(address_.sin_port)); }
+
+ private:
+  std::string bytes_;
+  int listener_;
+  sockaddr_in address_{};
+  std::thread thread_;
+};
+
+TEST_CASE("a camera that hangs up is an error behind its last picture, not the end") {
+  const ScratchFolder scratch;
+  fill_with_images(scratch);
+  std::string stream(1, '\0');
+  for (int copy = 0; copy < 4; ++copy) stream += read_bytes(scratch.path() / "c.jpg");
+  const HastyCamera camera(stream);
+  const Outcome outcome = play(request(camera.uri()));
+  CHECK(!outcome.indices.empty());
+  REQUIRE(outcome.error);
+  CAPTURE(outcome.error->message);
+  CHECK(outcome.error->code == Code::kNotFound);
+  CHECK(outcome.error->message.find("the camera closed the stream") != std::string::npos);
 }
 
 #else

@@ -20,6 +20,8 @@ TEST_CASE("elements are counted, unless a size is free or the product has no roo
   CHECK(element_count({5, 0}) == 0);
   CHECK(element_count({-1, 3}) == -1);
   CHECK(element_count({std::numeric_limits<std::int64_t>::max(), 2}) == -1);
+  CHECK(element_count({1, 8, std::int64_t{1} << 59}) == -1);  // countable, but not in bytes
+  CHECK(TensorView{nullptr, DType::kFloat32, {1, 8, std::int64_t{1} << 59}, Place::kHost}.size_bytes() == 0);
 }
 
 TEST_CASE("element types know their size and name") {

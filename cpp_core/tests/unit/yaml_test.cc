@@ -169,6 +169,16 @@ TEST_CASE("a file is refused that is not there, a folder, or far too large") {
   CHECK(large.error().code == Code::kInvalidArgument);
 }
 
+TEST_CASE("a text too deep or too long to be a description is refused, whatever its size") {
+  const std::string deep = "a.yaml: nested deeper than 16 levels\n  hint: is it the right file?";
+  CHECK(message("name: " + std::string(250000, '[') + std::string(250000, ']') + "\n") != "ok");
+  CHECK(message("name: " + std::string(17, '[') + std::string(17, ']') + "\n") == deep);
+  CHECK(message("name: " + std::string(15, '[') + std::string(15, ']') + "\n") != deep);
+  std::string lines;
+  for (int i = 0; i < 20000; ++i) lines += "k" + std::to_string(i) + ": x\n";
+  CHECK(message(lines) == "a.yaml: more than 10000 values\n  hint: is it the right file?");
+}
+
 TEST_CASE("no bytes, however broken, make the reader throw or abort") {
   const std::string seed = "name: \"a\"\nmean: [1, 2, 3]\nsection:\n  inner: |\n    x\n? k\n: {a: 'b', c: &d [*d]}\n--- !t\n...\n";
   std::mt19937 random(7);
