@@ -18,6 +18,13 @@ class BackendInfo(TypedDict):
     runtime: str
     devices: int
 
+class BackendFailure(TypedDict):
+    """A module that did not open."""
+
+    name: str
+    error: str
+    hint: str
+
 class Timings(TypedDict):
     """Microseconds."""
 
@@ -37,9 +44,16 @@ class Frame:
     """One decoded picture in the decoder's own YUV layout."""
 
     @staticmethod
-    def from_planes(*planes: npt.NDArray[np.uint8]) -> Frame:
+    def from_planes(
+        *planes: npt.NDArray[np.uint8],
+        matrix: Literal["bt601", "bt709"] = "bt601",
+        range: Literal["limited", "full"] = "limited",
+        siting: Literal["left", "center"] = "left",
+    ) -> Frame:
         """(y), (y, uv) with uv [height, width, 2], or (y, u, v). Uses the arrays' memory and keeps them alive;
         don't write to them while the frame is in use. Rows have to be dense.
+
+        The colour is what preprocess() converts by; a JPEG's is bt601, full, center.
         """
 
     @property
@@ -60,6 +74,16 @@ class Frame:
 
     @property
     def layout(self) -> Literal["planar", "semi_planar", "gray"]: ...
+    @property
+    def matrix(self) -> Literal["bt601", "bt709"]: ...
+    @property
+    def range(self) -> Literal["limited", "full"]:
+        """Black and white are 16 and 235, or 0 and 255."""
+
+    @property
+    def siting(self) -> Literal["left", "center"]:
+        """Horizontal place of a chroma sample: on the left luma sample (H.264, H.265) or between two (JPEG)."""
+
     def digest(self) -> int:
         """64-bit FNV-1a over the visible samples."""
 
@@ -105,15 +129,19 @@ class Source(Iterator[Frame]):
 
 @final
 class Model:
-    """A described model on one backend. Threads may share one; their calls queue."""
+    """A described model on one backend. Threads may share one, as long as none runs it with copy=False; their
+    calls queue.
+    """
 
-    def __init__(self, yaml: _Path, backend: str = "cpu", threads: int = 1) -> None: ...
+    def __init__(self, yaml: _Path, backend: str = "cpu", threads: int = 1) -> None:
+        """threads: 1..1024 for the CPU's part of the inference."""
+
     @property
     def labels(self) -> list[str]: ...
     def preprocess(self, frame: Frame) -> tuple[npt.NDArray[np.float32], Placement]: ...
-    def run(self, inputs: dict[str, npt.NDArray[Any]], *, copy: bool = False) -> dict[str, npt.NDArray[Any]]:
-        """Outputs by name. Without copy they are read-only views into the engine's memory, valid until the
-        next run() or detect() of this model.
+    def run(self, inputs: dict[str, npt.NDArray[Any]], *, copy: bool = True) -> dict[str, npt.NDArray[Any]]:
+        """Outputs by name, the caller's own. copy=False gives read-only views into the engine's memory instead,
+        valid until the next run() or detect() of this model: for a model that a single thread uses.
         """
 
     def detect(self, frame: Frame) -> list[Detection]: ...
@@ -146,8 +174,8 @@ def open_source(uri: str, frames: Sequence[int] = (), limit: int = 0) -> Source:
     frames: only these indices, rising; empty: all. limit: stop after so many frames; 0: no limit.
     """
 
-def backends() -> list[BackendInfo]:
-    """The modules beside this package (or in $EDGECORE_BACKENDS)."""
+def backends() -> list[Union[BackendInfo, BackendFailure]]:
+    """The modules beside this package (or in $EDGECORE_BACKENDS). One that does not open says so in its row."""
 
 def nms(
     detections: Sequence[Detection], iou_threshold: float = 0.45, max_detections: int = 300

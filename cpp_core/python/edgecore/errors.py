@@ -4,7 +4,9 @@ from __future__ import annotations
 
 
 class Error(Exception):
-    """code: "not found", "invalid argument", "unsupported", "corrupt input", ...; hint: what to do next, or ""."""
+    """code: "invalid argument", "not found", "unsupported", "corrupt", "vendor library failed" or "internal error";
+    hint: what to do next, or "".
+    """
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
         super().__init__(code, message, hint)

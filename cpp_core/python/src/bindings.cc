@@ -18,6 +18,7 @@
 #include "edgecore/pipeline.h"
 #include "edgecore/source.h"
 #include "model.h"
+#include "names.h"
 
 namespace edgecore::python {
 namespace {
@@ -37,6 +38,14 @@ class Iterator {
     });
     if (!item) throw py::stop_iteration();
     return *std::move(item);
+  }
+
+  /// What the stream says of itself may change with every item: it is read between two of them.
+  std::string description() {
+    return without_gil([&]() -> Result<std::string> {
+      const std::lock_guard one_at_a_time(mutex_);
+      return stream_->describe();
+    });
   }
 
  private:
@@ -84,44 +93,50 @@ py::object digests_of(const FrameResult& result) {
   return std::move(digests);
 }
 
+/// A module that does not open says why, and the others are still told.
+py::dict describe_backend(const std::string& name, const std::filesystem::path& folder) {
+  const Result<Backend> backend = [&] {
+    const py::gil_scoped_release released;
+    return open_backend(name, folder);
+  }();
+  py::dict module;
+  module["name"] = name;
+  if (backend) {
+    module["runtime"] = backend->runtime();
+    module["devices"] = backend->device_count();
+  } else {
+    module["error"] = backend.error().message;
+    module["hint"] = backend.error().hint;
+  }
+  return module;
+}
+
 py::list describe_backends() {
   const std::filesystem::path folder = backend_directory();
   py::list modules;
-  for (const std::string& name : list_backends(folder)) {
-    const Backend backend = without_gil([&] { return open_backend(name, folder); });
-    py::dict module;
-    module["name"] = backend.name();
-    module["runtime"] = backend.runtime();
-    module["devices"] = backend.device_count();
-    modules.append(module);
-  }
+  for (const std::string& name : list_backends(folder)) modules.append(describe_backend(name, folder));
   return modules;
-}
-
-std::string layout_name(const Frame& frame) {
-  switch (frame.layout) {
-    case PixelLayout::kPlanar: return "planar";
-    case PixelLayout::kSemiPlanar: return "semi_planar";
-    case PixelLayout::kGray: return "gray";
-  }
-  return {};
 }
 
 void bind_frame(py::module_& module) {
   py::class_<Frame>(module, "Frame")
-      .def_static("from_planes", &frame_from_planes)
+      .def_static("from_planes", &frame_from_planes, py::arg("matrix") = "bt601", py::arg("range") = "limited",
+                  py::arg("siting") = "left")
       .def_property_readonly("planes", &planes_of)
       .def_readonly("width_px", &Frame::width_px)
       .def_readonly("height_px", &Frame::height_px)
       .def_readonly("index", &Frame::index)
       .def_readonly("pts_us", &Frame::pts_us)
-      .def_property_readonly("layout", &layout_name)
+      .def_property_readonly("layout", [](const Frame& frame) { return name_of(kLayouts, frame.layout); })
+      .def_property_readonly("matrix", [](const Frame& frame) { return name_of(kMatrices, frame.matrix); })
+      .def_property_readonly("range", [](const Frame& frame) { return name_of(kRanges, frame.range); })
+      .def_property_readonly("siting", [](const Frame& frame) { return name_of(kSitings, frame.siting); })
       .def("digest", [](const Frame& frame) { return digest(frame); }, py::call_guard<py::gil_scoped_release>());
 
   py::class_<FrameIterator>(module, "Source")
       .def("__iter__", [](py::object self) { return self; })
       .def("__next__", &FrameIterator::next)
-      .def_property_readonly("description", [](FrameIterator& self) { return self.stream()->describe(); });
+      .def_property_readonly("description", &FrameIterator::description);
 
   module.def("open_source", &open_frames, py::arg("uri"), py::arg("frames") = std::vector<std::int64_t>{},
              py::arg("limit") = 0);
@@ -157,7 +172,7 @@ void bind_model(py::module_& module) {
   py::class_<Model>(module, "Model")
       .def(py::init(&Model::open), py::arg("yaml"), py::arg("backend") = "cpu", py::arg("threads") = 1)
       .def("preprocess", &Model::preprocess, py::arg("frame"))
-      .def("run", &Model::run, py::arg("inputs"), py::kw_only(), py::arg("copy") = false)
+      .def("run", &Model::run, py::arg("inputs"), py::kw_only(), py::arg("copy") = true)
       .def("detect", &Model::detect, py::arg("frame"))
       .def_property_readonly("labels", [](const Model& self) { return self.description().labels; });
 }

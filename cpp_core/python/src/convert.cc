@@ -1,8 +1,12 @@
 #include "convert.h"
 
+#include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "names.h"
 
 namespace edgecore::python {
 namespace {
@@ -55,13 +59,24 @@ std::size_t plane_count(PixelLayout layout) noexcept {
   return 0;
 }
 
+/// The core counts rows and their bytes in 32 bits.
+void check_size(const py::array& plane, const char* name) {
+  constexpr py::ssize_t kMax = std::numeric_limits<std::int32_t>::max();
+  if (plane.size() > 0 && plane.shape(0) <= kMax && plane.strides(0) <= kMax) return;
+  throw py::value_error(std::string(name) + ": " + std::to_string(plane.shape(0)) + " rows of " +
+                        std::to_string(plane.shape(1)) + " samples, " + std::to_string(plane.strides(0)) +
+                        " bytes apart: expected 1.." + std::to_string(kMax) + " of each");
+}
+
+/// Checked for everything that the core takes on trust; rows that are dense are no longer than their distance.
 py::array as_plane(const py::handle& object, const char* name, py::ssize_t dimensions) {
   if (!py::isinstance<py::array_t<std::uint8_t>>(object)) throw py::type_error(std::string(name) + ": expected a uint8 array");
   py::array array = py::reinterpret_borrow<py::array>(object);
-  const bool rows_are_dense = array.ndim() == dimensions && array.strides(dimensions - 1) == 1 &&
-                              (dimensions == 2 || array.strides(1) == 2) && array.strides(0) >= array.shape(1) * (dimensions - 1);
-  const bool pairs = dimensions == 2 || (array.ndim() == 3 && array.shape(2) == 2);
-  if (rows_are_dense && pairs) return array;
+  const bool shaped = array.ndim() == dimensions && (dimensions == 2 || array.shape(2) == 2);
+  if (shaped) check_size(array, name);
+  const bool rows_are_dense = shaped && array.strides(dimensions - 1) == 1 && (dimensions == 2 || array.strides(1) == 2) &&
+                              array.strides(0) >= array.shape(1) * (dimensions - 1);
+  if (rows_are_dense) return array;
   throw py::value_error(std::string(name) + ": expected " + (dimensions == 2 ? "[height, width]" : "[height, width, 2]") +
                         " with dense rows; numpy.ascontiguousarray makes them dense");
 }
@@ -116,10 +131,14 @@ py::tuple planes_of(const Frame& frame) {
   return planes;
 }
 
-Frame frame_from_planes(const py::args& arrays) {
+Frame frame_from_planes(const py::args& arrays, const std::string& matrix, const std::string& range,
+                        const std::string& siting) {
   if (arrays.empty() || arrays.size() > 3) throw py::type_error("expected (y), (y, uv) or (y, u, v)");
   const py::array luma = as_plane(arrays[0], "y", 2);
   Frame frame;
+  frame.matrix = value_of(kMatrices, matrix, "matrix");
+  frame.range = value_of(kRanges, range, "range");
+  frame.siting = value_of(kSitings, siting, "siting");
   frame.height_px = static_cast<std::int32_t>(luma.shape(0));
   frame.width_px = static_cast<std::int32_t>(luma.shape(1));
   frame.planes[0] = plane_on(luma);

@@ -4,6 +4,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <string>
 #include <utility>
 
 #include "edgecore/frame.h"
@@ -43,6 +44,8 @@ TensorView as_view(const py::array& array);
 py::tuple planes_of(const Frame& frame);
 
 /// A frame on the memory of (y), (y, uv) or (y, u, v), uint8 with dense rows; it keeps the arrays alive.
-Frame frame_from_planes(const py::args& arrays);
+/// The colour by its names in names.h.
+Frame frame_from_planes(const py::args& arrays, const std::string& matrix, const std::string& range,
+                        const std::string& siting);
 
 }  // namespace edgecore::python

@@ -6,8 +6,14 @@
 namespace edgecore::python {
 namespace {
 
+constexpr std::int32_t kMaxThreads = 1024;  // as of engine.threads in a pipeline
+
 Result<std::pair<ModelDescription, Engine>> open_described(const std::filesystem::path& yaml,
                                                            const std::string& backend, std::int32_t threads) {
+  if (threads < 1 || threads > kMaxThreads) {
+    return Error{Code::kInvalidArgument,
+                 "threads: expected 1.." + std::to_string(kMaxThreads) + ", found " + std::to_string(threads), ""};
+  }
   Result<ModelDescription> description = load_model_description(yaml);
   if (!description) return description.error();
   EngineRequest request;
@@ -37,23 +43,25 @@ py::tuple Model::preprocess(const Frame& frame) const {
   return py::make_tuple(as_array(view, owner), placement);
 }
 
-std::vector<TensorView> Model::order_inputs(const py::dict& inputs) const {
-  std::vector<TensorView> views;
+std::vector<py::array> Model::order_inputs(const py::dict& inputs) const {
+  std::vector<py::array> arrays;
   for (const TensorInfo& info : engine_.inputs()) {
     const py::str name(info.name);
     if (!inputs.contains(name)) throw py::key_error("the model needs an input '" + info.name + "'");
-    views.push_back(as_view(py::cast<py::array>(inputs[name])));
+    arrays.push_back(py::cast<py::array>(inputs[name]));
   }
-  if (inputs.size() != views.size()) {
-    throw py::key_error("the model has " + std::to_string(views.size()) + " input(s), found " +
+  if (inputs.size() != arrays.size()) {
+    throw py::key_error("the model has " + std::to_string(arrays.size()) + " input(s), found " +
                         std::to_string(inputs.size()));
   }
-  return views;
+  return arrays;
 }
 
 py::dict Model::run(const py::object& owner, const py::dict& inputs, bool copy) {
   auto& self = py::cast<Model&>(owner);
-  const std::vector<TensorView> views = self.order_inputs(inputs);
+  const std::vector<py::array> held = self.order_inputs(inputs);  // the caller's dict may change meanwhile
+  std::vector<TensorView> views;
+  for (const py::array& array : held) views.push_back(as_view(array));
   std::unique_lock one_at_a_time(self.mutex_, std::defer_lock);  // held until the copies are made
   const std::vector<TensorView> outputs = without_gil([&] {
     one_at_a_time.lock();

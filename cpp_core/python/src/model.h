@@ -1,6 +1,7 @@
 // A described model on one backend, as Python sees it.
 #pragma once
 
+#include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
 #include <filesystem>
@@ -28,7 +29,7 @@ class Model {
   /// (array, placement); the array is the caller's.
   py::tuple preprocess(const Frame& frame) const;
 
-  /// owner: the Python object of this model, which the returned views keep alive.
+  /// owner: the Python object of this model, which the views returned without `copy` keep alive.
   static py::dict run(const py::object& owner, const py::dict& inputs, bool copy);
 
   std::vector<Detection> detect(const Frame& frame);
@@ -38,7 +39,7 @@ class Model {
 
  private:
   Model(ModelDescription description, Engine engine);
-  std::vector<TensorView> order_inputs(const py::dict& inputs) const;
+  std::vector<py::array> order_inputs(const py::dict& inputs) const;
 
   ModelDescription description_;
   Engine engine_;
