@@ -11,10 +11,21 @@ import pytest
 from edgebuild.workspace import Workspace
 from tests import data
 from tests.e2e.conftest import Built
-from tests.e2e.harness import ARM, NEW_ROOT, OLD_ROOT, FrameLine, assert_same_boxes, call, run_in, write_pipeline
+from tests.e2e.harness import (
+    ARM,
+    NEW_ROOT,
+    OLD_ROOT,
+    REPOSITORY,
+    FrameLine,
+    assert_same_boxes,
+    call,
+    run_in,
+    write_pipeline,
+)
 
 FRAMES = (32, 118)
 SCRIPT = Path(__file__).with_name("detect.py")
+BINDINGS_TEST = REPOSITORY / "cpp_core" / "python" / "tests" / "test_edgecore.py"
 PYTHONS = {"3.9": OLD_ROOT, "3.11": NEW_ROOT}
 
 
@@ -41,6 +52,21 @@ def test_the_boxes_python_finds_the_same_faces(
         assert native.has_face()
         assert line.digests == native.digests
         assert_same_boxes(line.boxes, native.boxes, place=f"frame {number}")
+
+
+@pytest.mark.parametrize("version", PYTHONS)
+def test_the_bindings_keep_their_promises_on_the_box(version: str, arm: Built, cache: Workspace) -> None:
+    numpy = data.provide_numpy(cache, "cp" + version.replace(".", ""))
+    ended = run_in(
+        ARM,
+        f"python{version}",
+        BINDINGS_TEST,
+        root=PYTHONS[version],
+        options=("--python-path", numpy),
+        timeout_s=600,
+    )
+    assert ended.code == 0, ended.stderr
+    assert "\nOK" in ended.stderr
 
 
 def test_there_is_a_wheel_for_each_python(arm: Built) -> None:
