@@ -6,12 +6,15 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+import yaml
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
 
+from edgebuild.elf import read_elf
+from edgebuild.model.elf import VersionNode, parse_version
 from edgebuild.unpack import unpack_wheel
 from tests.e2e.conftest import Built
-from tests.e2e.harness import ARM, NATIVE, edgebuild
+from tests.e2e.harness import ARM, NATIVE, OLD_ROOT, REPOSITORY, edgebuild
 
 FLOOR = (2, 17)
 MACHINES = {NATIVE: "EM_X86_64", ARM: "EM_AARCH64"}
@@ -102,3 +105,13 @@ def test_a_second_build_with_nothing_changed_makes_nothing(row: str, request: py
     assert ended.code == 0, ended.stderr
     assert "(cached)" in ended.stderr
     assert (built.folder / "manifest.json").stat().st_mtime_ns == made_ns
+
+
+def test_the_contract_states_what_its_userland_defines() -> None:
+    root = Path(edgebuild("sysroot", "path", OLD_ROOT, timeout_s=600).stdout.strip())
+    contract = yaml.safe_load((REPOSITORY / "edgebuild/contracts/generic-arm64.yaml").read_text())
+    for library, stated in contract["libraries"].items():
+        file = next(path for path in sorted((root / "usr/lib").rglob(library)))
+        nodes = [VersionNode.parse(name) for name in read_elf(file.resolve()).defined_versions]
+        for family, version in stated.items():
+            assert max(node.version for node in nodes if node.family == family) == parse_version(version), library
