@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import msgspec
 
 from edgebuild.build.emulate import emulated_command, emulated_python
 from edgebuild.build.sysroot import provide_sysroot
+from edgebuild.commands.artifact import load_artifact, verify_product
 from edgebuild.commands.context import Context, target_option
 from edgebuild.config.targets import load_sysroot, load_target, resolve_names
-from edgebuild.digest import digest_of, sha256_file
-from edgebuild.errors import ConfigError, NotAvailable, VerificationError
+from edgebuild.digest import digest_of
+from edgebuild.errors import ConfigError, NotAvailable
 from edgebuild.model.arch import host_arch
-from edgebuild.model.product import Artifact, Product, Sysroot
+from edgebuild.model.product import Artifact, Sysroot
 from edgebuild.model.target import TargetSpec
 from edgebuild.run import Command, stream
 from edgebuild.unpack import unpack_tar, unpack_wheel
@@ -48,7 +48,7 @@ def command(
         msg = f"--target: '{target}' means {len(names)} rows; run takes one"
         raise ConfigError(msg)
     spec = load_target(names[0], ctx.ws)
-    artifact = load_artifact(spec, ctx.ws)
+    artifact = load_artifact(spec.name, ctx.ws)
     root = provide_root(spec, root_name, ctx)
     if argv[0].startswith("python"):
         shell = python_command(spec, artifact, root, argv, python_path, timeout_s, ctx.ws)
@@ -56,19 +56,6 @@ def command(
         tree = unpacked(artifact, ("tarball", "tests") if tests else ("tarball",), ctx.ws)
         shell = program_command(spec, root, tree, argv, timeout_s, ctx.ws)
     click.get_current_context().exit(stream(shell))
-
-
-def load_artifact(spec: TargetSpec, ws: Workspace) -> Artifact:
-    """What `edgebuild build` left in out/ROW/."""
-    manifest = ws.out / spec.name / "manifest.json"
-    if not manifest.is_file():
-        msg = f"{manifest}: there is no artifact of '{spec.name}' yet"
-        raise NotAvailable(msg, f"`edgebuild build --target {spec.name}` makes it.")
-    try:
-        return msgspec.json.decode(manifest.read_bytes(), type=Artifact)
-    except msgspec.DecodeError as err:
-        msg = f"{manifest}: cannot be read ({err})"
-        raise VerificationError(msg, f"`edgebuild build --target {spec.name}` makes the artifact anew.") from err
 
 
 def provide_root(spec: TargetSpec, wish: str | None, ctx: Context) -> Sysroot | None:
@@ -97,14 +84,6 @@ def unpacked(artifact: Artifact, kinds: tuple[str, ...], ws: Workspace) -> Path:
             unpack_tar(ws.out / artifact.target / product.path, folder, strip=1)
 
     return ws.provide("unpacked", f"{artifact.name}-{artifact.target}", digest_of(key), make, "Unpacking the artifact")
-
-
-def verify_product(product: Product, folder: Path) -> None:
-    """What is kept under a digest has to have it. Raises VerificationError."""
-    path = folder / product.path
-    if not path.is_file() or sha256_file(path) != product.sha256:
-        msg = f"{path}: is not the file that the manifest beside it describes"
-        raise VerificationError(msg, "build the target again.")
 
 
 def program_command(
