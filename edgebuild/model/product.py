@@ -58,12 +58,17 @@ class CoreTree(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Product(msgspec.Struct, frozen=True, kw_only=True):
-    """One file a build gives. kind: "tarball", "debug", "wheel"."""
+    """One file a build gives. kind: "tarball", "image", "debug", "tests", "wheel".
+
+    image: reference that `docker load` gives an image; image_id: "sha256:..." of its config. Empty for the others.
+    """
 
     kind: str
     path: str  # below the row's output folder
     sha256: str
     size_bytes: int
+    image: str = ""
+    image_id: str = ""
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):
