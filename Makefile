@@ -31,6 +31,8 @@ build:
 	@$(STAGE) build $(EDGEBUILD) build --all
 
 e2e:
+	@$(STAGE) binfmt sh .ci/binfmt
+	@$(STAGE) engine sh .ci/engine
 	@$(STAGE) e2e $(PYTHON) -m pytest -q -rA tests/e2e
 
 bare:
