@@ -8,12 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from edgebuild.config.images import load_image_recipe, sysroot_of
 from edgebuild.config.recipes import find_recipe
 from edgebuild.config.yaml import did_you_mean, load_yaml
 from edgebuild.digest import digest_of, sha256_file
 from edgebuild.errors import ConfigError, ConfigErrors
 from edgebuild.model.recipe import Download, RuntimeRecipe, SysrootLock, SysrootRecipe, ToolchainLock, ToolchainRecipe
-from edgebuild.model.target import Contract, TargetRow, TargetSpec
+from edgebuild.model.target import Contract, ImageSpec, TargetRow, TargetSpec
 from edgebuild.workspace import Workspace
 
 T = TypeVar("T")
@@ -32,8 +33,8 @@ def load_row(name: str) -> TargetRow:
     return load_yaml(_ROWS / f"{name}.yaml", TargetRow)
 
 
-def resolve_names(pattern: str) -> tuple[str, ...]:
-    """Rows meant by `--target`: a name, an alias, or a family such as 'generic-*'. Raises ConfigError."""
+def resolve_names(pattern: str, *, where: str = "--target") -> tuple[str, ...]:
+    """Rows meant by a name, an alias, or a family such as 'generic-*'. where: for messages. Raises ConfigError."""
     names = row_names()
     if pattern in names:
         return (pattern,)
@@ -43,7 +44,7 @@ def resolve_names(pattern: str) -> tuple[str, ...]:
     if family := tuple(fnmatch.filter(names, pattern)) if "*" in pattern else ():
         return family
     hint = did_you_mean(pattern, (*names, *aliases))
-    msg = f"--target: no target named '{pattern}'"
+    msg = f"{where}: no target named '{pattern}'"
     raise ConfigError(msg, f"{hint}`edgebuild targets` lists all {len(names)}.")
 
 
@@ -72,6 +73,7 @@ def load_target(name: str, ws: Workspace) -> TargetSpec:
             msg = f"{name}.yaml: sysroot '{wish}' is for {pair[0].arch}, the row for {row.match.arch}"
             errors.append(ConfigError(msg))
     runtimes = {backend: attempt(partial(load_runtime, backend, ws)) for backend in row.backends}
+    image = attempt(partial(load_image, row, ws)) if row.image else None
     if errors:
         raise ConfigErrors(errors)
     assert contract and toolchain and library_sources
@@ -84,6 +86,7 @@ def load_target(name: str, ws: Workspace) -> TargetSpec:
         sysroots={wish: pair for wish, pair in sysroots.items() if pair},
         runtimes={backend: runtime for backend, runtime in runtimes.items() if runtime},
         library_sources=library_sources,
+        image=image,
     )
 
 
@@ -95,6 +98,13 @@ def load_toolchain(name: str, ws: Workspace) -> tuple[ToolchainRecipe, Toolchain
 def load_sysroot(name: str, ws: Workspace) -> tuple[SysrootRecipe, SysrootLock]:
     """Recipe and lock; a lock made from another recipe is refused."""
     return _with_lock("sysroots", name, SysrootRecipe, SysrootLock, "sysroot", ws)
+
+
+def load_image(row: TargetRow, ws: Workspace) -> ImageSpec:
+    """The container base that a row names, for the row's architecture."""
+    recipe = load_image_recipe(row.image, ws)
+    _, lock = load_sysroot(sysroot_of(row.image, recipe, row.match.arch), ws)
+    return ImageSpec(name=row.image, recipe=recipe, lock=lock)
 
 
 def load_runtime(backend: str, ws: Workspace) -> RuntimeRecipe:
