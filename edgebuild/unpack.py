@@ -97,10 +97,22 @@ def unpack_deb(deb: Path, root: Path, *, drop: re.Pattern[str] | None = None) ->
         return "" if drop and drop.fullmatch(merged) else merged
 
     try:
-        with deb.open("rb") as file, _data_tar(file, deb) as archive:
+        with deb.open("rb") as file, _part_of_deb(file, "data.tar", deb) as archive:
             _unpack_members(archive, kept, root, deb)
     except _DAMAGE as err:
         raise _damaged(deb, err) from err
+
+
+def read_deb_control(deb: Path) -> str:
+    """A Debian package's fields ("Package: libc6", ...), as its own control file has them. Raises VerificationError."""
+    try:
+        with deb.open("rb") as file, _part_of_deb(file, "control.tar", deb) as archive:
+            for member in archive:
+                if PurePosixPath(member.name) == PurePosixPath("control") and (content := archive.extractfile(member)):
+                    return content.read().decode()
+    except _DAMAGE as err:
+        raise _damaged(deb, err) from err
+    raise _damaged(deb, ValueError("no control file in it"))
 
 
 def compile_globs(globs: Iterable[str]) -> re.Pattern[str] | None:
@@ -181,8 +193,8 @@ def _link(place: Path, target: str, root: Path, archive: Path) -> None:
     place.symlink_to(target)
 
 
-def _data_tar(file: BinaryIO, deb: Path) -> tarfile.TarFile:
-    """The data.tar of a package, as a stream. Format: deb(5), ar(5)."""
+def _part_of_deb(file: BinaryIO, part: str, deb: Path) -> tarfile.TarFile:
+    """The "data.tar" or "control.tar" of a package, as a stream. Format: deb(5), ar(5)."""
     if file.read(len(_AR_MAGIC)) != _AR_MAGIC:
         msg = "no ar archive"
         raise ValueError(msg)
@@ -192,11 +204,11 @@ def _data_tar(file: BinaryIO, deb: Path) -> tarfile.TarFile:
         if name.endswith(".zst"):
             msg = f"{deb.name}: packed with zstd, which this Python cannot read"
             raise NotAvailable(msg, "choose a suite whose packages are packed with xz.")
-        if name.startswith("data.tar"):
+        if name.startswith(part):
             # The stream ends with the tar's own end marker, so the ar padding behind it does no harm.
             return tarfile.open(fileobj=file, mode="r|*")
         file.seek(size_bytes + size_bytes % 2, os.SEEK_CUR)
-    msg = "no data.tar in it"
+    msg = f"no {part} in it"
     raise ValueError(msg)
 
 

@@ -44,7 +44,7 @@ def _write(tree: Path, file: IO[bytes], top: str) -> None:
         gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0, compresslevel=_GZIP_LEVEL) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive,
     ):
-        for member, path in _members(tree, top):
+        for member, path in members_of(tree, top):
             member.mtime = mtime_s
             if member.isreg():
                 with path.open("rb") as content:
@@ -53,8 +53,11 @@ def _write(tree: Path, file: IO[bytes], top: str) -> None:
                 archive.addfile(member)
 
 
-def _members(tree: Path, top: str) -> Iterator[tuple[tarfile.TarInfo, Path]]:
-    """Headers that say nothing about the machine that packs, in an order that does not depend on it."""
+def members_of(tree: Path, top: str) -> Iterator[tuple[tarfile.TarInfo, Path]]:
+    """Headers that say nothing about the machine that packs, in an order that does not depend on it.
+
+    top: the folder of the archive that stands for the tree. Raises BuildError as write_tarball does.
+    """
     yield _member(top, tree, tree), tree
     for path in sorted(tree.rglob("*"), key=lambda path: path.relative_to(tree).parts):
         yield _member(f"{top}/{path.relative_to(tree).as_posix()}", path, tree), path

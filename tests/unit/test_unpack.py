@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from edgebuild.errors import NotAvailable, VerificationError
-from edgebuild.unpack import compile_globs, make_merged_usr, unpack_deb, unpack_tar, unpack_wheel
+from edgebuild.unpack import compile_globs, make_merged_usr, read_deb_control, unpack_deb, unpack_tar, unpack_wheel
 
 FOLDER, LINK, HARD_LINK, DEVICE = tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE
 
@@ -37,9 +37,12 @@ def tar_bytes(*members: tuple[tarfile.TarInfo, bytes], packing: str = "xz") -> b
     return buffer.getvalue()
 
 
-def make_deb(folder: Path, *members: tuple[tarfile.TarInfo, bytes], data_name: str = "data.tar.xz") -> Path:
+def make_deb(
+    folder: Path, *members: tuple[tarfile.TarInfo, bytes], data_name: str = "data.tar.xz", control: str = ""
+) -> Path:
     """As dpkg-deb would: version, control, data, each behind an ar header and padded to even length."""
-    parts = {"debian-binary": b"2.0\n", "control.tar.xz": tar_bytes(), data_name: tar_bytes(*members)}
+    fields = [member("./control", control.encode())] if control else []
+    parts = {"debian-binary": b"2.0\n", "control.tar.xz": tar_bytes(*fields), data_name: tar_bytes(*members)}
     content = b"!<arch>\n"
     for name, part in parts.items():
         content += f"{name:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(part):<10}`\n".encode()
@@ -231,3 +234,12 @@ def test_a_tarball_loses_its_first_folder_and_keeps_its_hard_links(tmp_path: Pat
     assert (root / "bin/acme2").read_bytes() == b"a"
     assert os.access(root / "bin/acme", os.X_OK)
     assert (root / "lib").is_dir()
+
+
+def test_a_package_tells_its_control_fields(tmp_path: Path) -> None:
+    assert read_deb_control(make_deb(tmp_path, control="Package: acme\n")) == "Package: acme\n"
+    with pytest.raises(VerificationError, match="no control file"):
+        read_deb_control(make_deb(tmp_path))
+    (tmp_path / "cut.deb").write_bytes(make_deb(tmp_path, control="Package: acme\n").read_bytes()[:100])
+    with pytest.raises(VerificationError, match="damaged"):
+        read_deb_control(tmp_path / "cut.deb")
