@@ -8,10 +8,11 @@
 #include <vector>
 
 #include "edgecore/status.h"
+#include "run_status.h"
 
 namespace edgecore::app {
 
-enum class Command { kRun, kBackends, kHelp, kVersion };
+enum class Command { kRun, kHealth, kBackends, kHelp, kVersion };
 
 struct Arguments {
   Command command = Command::kHelp;
@@ -21,6 +22,9 @@ struct Arguments {
   std::optional<std::string> source;
   std::optional<std::filesystem::path> annotate;
   std::optional<std::filesystem::path> backends;
+  std::filesystem::path status;  // written by run (empty: not asked for), read by health
+  bool quiet = false;
+  Expected healthy;
 };
 
 /// words: argv without the program's name.

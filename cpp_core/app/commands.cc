@@ -1,46 +1,71 @@
 #include "commands.h"
 
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <system_error>
+#include <unistd.h>
+#include <utility>
 
 #include "edgecore/backend.h"
 #include "edgecore/pipeline.h"
 #include "json.h"
+#include "run_status.h"
 
 namespace edgecore::app {
 namespace {
 
-volatile std::sig_atomic_t interrupted = 0;
+std::atomic<int> stop_signal{0};  // the one that asked us to end
+static_assert(std::atomic<int>::is_always_lock_free, "a signal handler may only touch what is lock-free");
 
-void note_signal(int) { interrupted = 1; }
+void note_signal(int signal) { stop_signal = signal; }
 
 /// The first SIGINT or SIGTERM lets the current frame finish, a second one ends the process at once.
+/// Without SA_RESTART, so that it also ends a write to somebody who has stopped reading.
 /// A reader that has gone shows as EPIPE of the write rather than as a death.
 void install_signal_handlers() {
   struct sigaction action {};
   action.sa_handler = note_signal;
-  action.sa_flags = static_cast<int>(SA_RESTART | SA_RESETHAND);
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
 }
 
-enum class Written { kYes, kNobodyReads, kFailed };
+bool is_stopped() noexcept { return stop_signal != 0; }
 
-/// One line, at once in the reader's hands.
-Written write_line(const std::string& line) {
-  const bool written = std::fputs(line.c_str(), stdout) >= 0 && std::fputc('\n', stdout) != EOF;
-  if (written && std::fflush(stdout) == 0) return Written::kYes;
-  return errno == EPIPE ? Written::kNobodyReads : Written::kFailed;
+int exit_of_stop() noexcept { return stop_signal == SIGTERM ? 0 : kExitInterrupted; }
+
+enum class Written { kYes, kNobodyReads, kStopped, kFailed };
+
+/// One line, at once in the reader's hands: nothing stays in a buffer that the end of the process waits for.
+Written write_line(std::string line) {
+  line += '\n';
+  for (std::string_view rest = line; !rest.empty();) {
+    const ssize_t count = write(STDOUT_FILENO, rest.data(), rest.size());
+    if (count >= 0) {
+      rest.remove_prefix(static_cast<std::size_t>(count));
+    } else if (errno == EPIPE) {
+      return Written::kNobodyReads;
+    } else if (errno != EINTR) {
+      return Written::kFailed;
+    } else if (is_stopped()) {
+      return Written::kStopped;
+    }
+  }
+  return Written::kYes;
 }
 
 int end_of_output(Written how) {
-  if (how == Written::kNobodyReads) return 0;
-  return report({Code::kInternal, std::string("standard output: ") + std::strerror(errno), ""});
+  if (how == Written::kFailed) {
+    return report({Code::kInternal, std::string("standard output: ") + std::strerror(errno), ""});
+  }
+  return how == Written::kStopped ? exit_of_stop() : 0;
 }
 
 std::filesystem::path module_folder(const Arguments& arguments) {
@@ -58,6 +83,23 @@ Result<Pipeline> open_pipeline(const Arguments& arguments) {
   if (!config) return config.error();
   override_config(*config, arguments);
   return Pipeline::open(*config, module_folder(arguments));
+}
+
+/// Frame after frame; the exit code when there is no further one.
+int play(Pipeline& pipeline, const Arguments& arguments, std::optional<StatusFile>& status) {
+  while (!is_stopped()) {
+    const Result<std::optional<FrameResult>> result = pipeline.next();
+    if (!result) return is_stopped() ? exit_of_stop() : report(result.error());
+    if (!result->has_value()) return 0;
+    const FrameResult& frame = **result;
+    if (status) {
+      if (Status noted = status->add_frame(frame.detections.size(), uptime_us()); !noted) return report(noted.error());
+    }
+    if (arguments.quiet) continue;
+    const Written written = write_line(to_json(frame, pipeline.model().labels));
+    if (written != Written::kYes) return end_of_output(written);
+  }
+  return exit_of_stop();
 }
 
 std::string describe_module(const std::string& name, const std::filesystem::path& folder) {
@@ -93,17 +135,26 @@ int report(const Error& error) {
 
 int run_pipeline(const Arguments& arguments) {
   install_signal_handlers();
-  Result<Pipeline> pipeline = open_pipeline(arguments);
-  if (!pipeline) return report(pipeline.error());
-
-  while (interrupted == 0) {
-    const Result<std::optional<FrameResult>> result = pipeline->next();
-    if (!result) return report(result.error());
-    if (!result->has_value()) return 0;
-    const Written written = write_line(to_json(**result, pipeline->model().labels));
-    if (written != Written::kYes) return end_of_output(written);
+  std::optional<StatusFile> status;
+  if (!arguments.status.empty()) {
+    Result<StatusFile> opened = StatusFile::open(arguments.status);
+    if (!opened) return report(opened.error());
+    status = *std::move(opened);
   }
-  return kExitInterrupted;
+  Result<Pipeline> pipeline = open_pipeline(arguments);
+  if (!pipeline) return is_stopped() ? exit_of_stop() : report(pipeline.error());
+
+  const int code = play(*pipeline, arguments, status);
+  if (!status) return code;
+  const Status finished = status->finish();
+  return finished || code != 0 ? code : report(finished.error());
+}
+
+int tell_health(const Arguments& arguments) {
+  const Result<RunStatus> status = check_health(arguments.status, arguments.healthy, uptime_us());
+  if (!status) return report(status.error());
+  const Written written = write_line(to_json(*status));
+  return written == Written::kYes ? 0 : end_of_output(written);
 }
 
 int list_modules(const Arguments& arguments) {

@@ -15,7 +15,12 @@ int exit_code(Code code) noexcept;
 int report(const Error& error);
 
 /// Prints one line of JSON per frame until the source ends, a signal comes or nobody reads any more.
+/// SIGTERM is how a supervisor says that the work is done: 0, which systemd and container engines take for a
+/// clean end. SIGINT is a person who breaks it off: kExitInterrupted, which stops the shell script around it.
 int run_pipeline(const Arguments& arguments);
+
+/// Prints the status if it is a healthy one; else 1, with one line that says why.
+int tell_health(const Arguments& arguments);
 
 /// Prints one line of JSON per module: {"name", "runtime", "devices"}, or {"name", "error", "hint"} for
 /// one that is there and cannot be opened.

@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
   if (!arguments) return report(arguments.error());
   switch (arguments->command) {
     case Command::kRun: return run_pipeline(*arguments);
+    case Command::kHealth: return tell_health(*arguments);
     case Command::kBackends: return list_modules(*arguments);
     case Command::kHelp: std::fputs(kUsage, stdout); return 0;
     case Command::kVersion: std::puts("edgecore " EDGECORE_VERSION); return 0;
