@@ -6,6 +6,8 @@ import msgspec
 
 from edgebuild.model.project import Format, HealthSpec
 
+SCHEMA = "edgebuild.release/1"
+
 
 class ReleaseFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One entry of what lies on the box. A symlink has `link` and no sha256; folders are not listed."""
@@ -21,7 +23,8 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One archive of a row.
 
     id: what it is called on a box, "0.1.0-3f2a91c04d5e"; equal ids mean equal bytes, run and health.
-    files: what a tarball holds below its single top folder `top`; for an image, none.
+    files: what a tarball holds below its single top folder `top`, by path; for an image, none.
+    unpacked_bytes: of a tarball's files; of an image's layers, unpacked.
     image: reference that `docker load` gives the image; image_id: its "sha256:..." of the config.
     """
 
@@ -52,7 +55,7 @@ class RowRelease(msgspec.Struct, frozen=True, kw_only=True):
 class Release(msgspec.Struct, frozen=True, kw_only=True):
     """release.json. run, health: as in edgebuild.yaml. made_from: row -> digest of the artifact's plan."""
 
-    schema: str = "edgebuild.release/1"
+    schema: str = SCHEMA
     name: str
     version: str
     run: str
