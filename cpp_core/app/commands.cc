@@ -82,6 +82,7 @@ Result<Pipeline> open_pipeline(const Arguments& arguments) {
   Result<PipelineConfig> config = load_pipeline_config(arguments.pipeline);
   if (!config) return config.error();
   override_config(*config, arguments);
+  config->source.is_stopped = is_stopped;
   return Pipeline::open(*config, module_folder(arguments));
 }
 

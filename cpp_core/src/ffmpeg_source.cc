@@ -14,6 +14,7 @@ extern "C" {
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -97,6 +98,7 @@ class FfmpegSource final : public Source {
       : uri_(request.uri),
         network_(uri_.find("://") != std::string::npos),
         timeout_(request.open_timeout_ms),
+        is_stopped_(request.is_stopped),
         selection_(std::move(selection)),
         packet_(av_packet_alloc()) {}
 
@@ -313,11 +315,16 @@ class FfmpegSource final : public Source {
   // FFmpeg asks `interrupt` while it waits for a network; a local file may take its time.
   void start_clock() noexcept { deadline_ = Clock::now() + timeout_; }
   bool is_late() const noexcept { return network_ && Clock::now() > deadline_; }
-  static int interrupt(void* self) noexcept { return static_cast<const FfmpegSource*>(self)->is_late() ? 1 : 0; }
+  bool is_stopped() const { return network_ && is_stopped_ && is_stopped_(); }
+  static int interrupt(void* self) noexcept {
+    const auto* source = static_cast<const FfmpegSource*>(self);
+    return source->is_late() || source->is_stopped() ? 1 : 0;
+  }
 
   std::string uri_;
   bool network_;
   std::chrono::milliseconds timeout_;
+  std::function<bool()> is_stopped_;
   Clock::time_point deadline_;
   Selection selection_;
   Format format_;

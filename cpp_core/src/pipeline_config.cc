@@ -20,11 +20,18 @@ void read_source(yaml::Map source, SourceRequest& request) {
   if (request.uri.empty()) source.refuse("uri", "expected a path or an address, found nothing");
   source.read("frames", request.frames);
   source.read("limit", request.limit, std::int64_t{0}, std::numeric_limits<std::int64_t>::max());
+  source.read("loop", request.loop);
   source.read("threads", request.threads, 1, kMaxThreads);
   const auto& frames = request.frames;
   const bool rising = std::adjacent_find(frames.begin(), frames.end(), std::greater_equal<>()) == frames.end();
   if (!rising || (!frames.empty() && frames.front() < 0)) {
     source.refuse("frames", "expected rising frame numbers from 0", "frames come in stream order, each once");
+  }
+  if (request.loop && !frames.empty()) {
+    source.refuse("loop", "does not go with source.frames", "a chosen frame comes once; source.limit ends a loop");
+  }
+  if (request.loop && has_scheme(request.uri)) {
+    source.refuse("loop", "a stream has no end to start again from", "loop is for files and folders");
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include "ffmpeg_source.h"
 #include "image_source.h"
+#include "loop_source.h"
 
 namespace edgecore {
 namespace {
@@ -20,9 +21,8 @@ Result<std::unique_ptr<Source>> open_video(const SourceRequest& request) {
 #endif
 }
 
-}  // namespace
-
-Result<std::unique_ptr<Source>> open_source(const SourceRequest& request) {
+/// From the first picture to the last.
+Result<std::unique_ptr<Source>> open_once(const SourceRequest& request) {
   const std::string& uri = request.uri;
   if (uri.find("://") != std::string::npos) return open_video(request);
 
@@ -37,6 +37,12 @@ Result<std::unique_ptr<Source>> open_source(const SourceRequest& request) {
     return Error{Code::kCorrupt, uri + ": the file is empty", "copy or record it again"};
   }
   return has_jpeg_magic(uri) ? open_image_source(request) : open_video(request);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Source>> open_source(const SourceRequest& request) {
+  return request.loop ? open_loop_source(request, open_once) : open_once(request);
 }
 
 }  // namespace edgecore

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,8 +17,10 @@ struct SourceRequest {
   std::string uri;                    // path or rtsp://...
   std::vector<std::int64_t> frames;   // only these indices (rising); empty: all
   std::int64_t limit = 0;             // stop after so many frames were given; 0: no limit
+  bool loop = false;                  // a file or folder starts again at its end; index and time go on rising
   std::int32_t threads = 1;
   std::int32_t open_timeout_ms = 10000;  // network sources
+  std::function<bool()> is_stopped;      // asked while a network source waits: yes ends the wait with an error
 };
 
 /// Gives decoded pictures in presentation order.

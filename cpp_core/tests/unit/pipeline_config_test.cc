@@ -39,6 +39,7 @@ TEST_CASE("a short pipeline: paths lie beside the file, the rest has defaults") 
   CHECK(config->engine.threads == 1);
   CHECK(config->source.frames.empty());
   CHECK(config->source.limit == 0);
+  CHECK_FALSE(config->source.loop);
 }
 
 TEST_CASE("a full pipeline: every key arrives") {
@@ -82,6 +83,18 @@ TEST_CASE("frames are rising and start at 0 or later") {
     const std::string yaml = std::string("source: {uri: a.mp4, frames: ") + frames + "}\nmodel: m.yaml\n";
     CHECK(refused(yaml).find("source.frames: expected rising frame numbers") != std::string::npos);
   }
+}
+
+TEST_CASE("a loop has no chosen frames and is no stream") {
+  const test::ScratchFolder folder;
+  const auto config = load(folder, "source: {uri: a.mp4, loop: true, limit: 9}\nmodel: m.yaml\n");
+  REQUIRE(config.ok());
+  CHECK(config->source.loop);
+  CHECK(config->source.limit == 9);
+  CHECK(refused("source: {uri: a.mp4, loop: true, frames: [1]}\nmodel: m.yaml\n") ==
+        "pipeline.yaml:1: source.loop: does not go with source.frames");
+  CHECK(refused("source: {uri: 'rtsp://camera/1', loop: true}\nmodel: m.yaml\n") ==
+        "pipeline.yaml:1: source.loop: a stream has no end to start again from");
 }
 
 TEST_CASE("a pipeline file that is not there") {

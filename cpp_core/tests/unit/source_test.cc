@@ -48,6 +48,7 @@ SourceRequest request(const fs::path& path, std::vector<std::int64_t> frames = {
 struct Outcome {
   std::vector<std::int64_t> indices;
   std::vector<std::int32_t> widths;
+  std::vector<std::int64_t> times_us;
   std::optional<Error> error;
 };
 
@@ -67,6 +68,7 @@ Outcome play(const SourceRequest& wanted) {
     if (!frame->has_value()) return outcome;
     outcome.indices.push_back((*frame)->index);
     outcome.widths.push_back((*frame)->width_px);
+    outcome.times_us.push_back((*frame)->pts_us);
   }
 }
 
@@ -100,6 +102,56 @@ TEST_CASE("frames and limit choose among them without renumbering") {
     CHECK(refused.error->code == Code::kInvalidArgument);
   }
   CHECK(play(request(scratch.path(), {}, -1)).error->code == Code::kInvalidArgument);
+}
+
+SourceRequest looped(const fs::path& path, std::int64_t limit) {
+  SourceRequest wanted = request(path, {}, limit);
+  wanted.loop = true;
+  return wanted;
+}
+
+TEST_CASE("a loop starts again at the end and goes on counting, up to the limit") {
+  const ScratchFolder scratch;
+  fill_with_images(scratch);
+  const Outcome folder = play(looped(scratch.path(), 7));
+  CHECK(!folder.error);
+  CHECK(folder.indices == std::vector<std::int64_t>{0, 1, 2, 3, 4, 5, 6});
+  CHECK(folder.widths == std::vector<std::int32_t>{8, 16, 24, 8, 16, 24, 8});
+  const Outcome image = play(looped(scratch.path() / "c.jpg", 3));
+  CHECK(!image.error);
+  CHECK(image.indices == std::vector<std::int64_t>{0, 1, 2});
+}
+
+TEST_CASE("each round of a loop reads what is there then, and an error ends it") {
+  const ScratchFolder scratch;
+  fill_with_images(scratch);
+  Result<std::unique_ptr<Source>> source = open_source(looped(scratch.path(), 0));
+  REQUIRE(source.ok());
+  CHECK((*source)->describe() == "3 JPEG images, again and again");
+  for (int at = 0; at < 3; ++at) REQUIRE((*source)->next().ok());
+  fs::remove(scratch.path() / "a.JPG");
+  const Result<std::optional<Frame>> fourth = (*source)->next();
+  REQUIRE(fourth.ok());
+  CHECK((*fourth)->index == 3);
+  CHECK((*fourth)->width_px == 16);
+  REQUIRE((*source)->next().ok());
+  fs::remove_all(scratch.path());
+  const Result<std::optional<Frame>> gone = (*source)->next();
+  REQUIRE_FALSE(gone.ok());
+  CHECK(gone.error().code == Code::kNotFound);
+}
+
+TEST_CASE("a loop refuses chosen frames, streams and what cannot be opened at all") {
+  const ScratchFolder scratch;
+  fill_with_images(scratch);
+  SourceRequest chosen = looped(scratch.path(), 0);
+  chosen.frames = {1};
+  for (const SourceRequest& wanted : {chosen, looped("rtsp://127.0.0.1:1/live", 0), looped(scratch.path(), -1)}) {
+    const Outcome refused = play(wanted);
+    REQUIRE(refused.error);
+    CHECK(refused.error->code == Code::kInvalidArgument);
+  }
+  CHECK(play(looped(scratch.path() / "none.mp4", 0)).error->code == Code::kNotFound);
 }
 
 TEST_CASE("one image is known by its bytes, not by its name") {
@@ -185,6 +237,18 @@ TEST_CASE("motion JPEG without a container is a video") {
   CHECK(outcome.widths == std::vector<std::int32_t>{24, 24});
 }
 
+TEST_CASE("the times of a looped video go on rising by its interval") {
+  const ScratchFolder scratch;
+  fill_with_images(scratch);
+  std::string stream(1, '\0');
+  for (int copy = 0; copy < 3; ++copy) stream += read_bytes(scratch.path() / "c.jpg");
+  const Outcome outcome = play(looped(scratch.write("a.mjpeg", stream), 8));
+  CHECK(!outcome.error);
+  CHECK(outcome.indices == std::vector<std::int64_t>{0, 1, 2, 3, 4, 5, 6, 7});
+  // Raw motion JPEG is taken to have 25 pictures a second.
+  CHECK(outcome.times_us == std::vector<std::int64_t>{0, 40000, 80000, 120000, 160000, 200000, 240000, 280000});
+}
+
 TEST_CASE("a scheme nobody knows is unsupported, a closed port not found") {
   const Outcome scheme = play(request("foo://host/path"));
   REQUIRE(scheme.error);
@@ -194,10 +258,14 @@ TEST_CASE("a scheme nobody knows is unsupported, a closed port not found") {
   CHECK(port.error->code == Code::kNotFound);
 }
 
-/// A camera on a free port of this machine that sends `bytes` to one caller and hangs up.
+/// A camera on a free port of this machine that sends `bytes` to one caller and then hangs up or falls silent.
 class HastyCamera {
  public:
-  explicit HastyCamera(std::string bytes) : bytes_(std::move(bytes)), listener_(socket(AF_INET, SOCK_STREAM, 0)) {
+  enum class Then { kHangUp, kSilence };
+
+  explicit HastyCamera(std::string bytes, Then then = Then::kHangUp)
+      : bytes_(std::move(bytes)),
+        listener_(socket(AF_INET, SOCK_STREAM, 0)) {
     address_.sin_family = AF_INET;
     address_.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t size = sizeof address_;
@@ -205,13 +273,15 @@ class HastyCamera {
     REQUIRE(bind(listener_, address, size) == 0);
     REQUIRE(listen(listener_, 1) == 0);
     REQUIRE(getsockname(listener_, address, &size) == 0);
-    thread_ = std::thread([this] {
+    thread_ = std::thread([this, then] {
       const int caller = accept(listener_, nullptr, nullptr);
       for (std::size_t sent = 0; sent < bytes_.size();) {
         const ssize_t count = send(caller, bytes_.data() + sent, bytes_.size() - sent, MSG_NOSIGNAL);
         if (count <= 0) break;
         sent += static_cast<std::size_t>(count);
       }
+      char ignored = 0;
+      if (then == Then::kSilence) recv(caller, &ignored, 1, 0);  // until the caller hangs up
       close(caller);
     });
   }
@@ -243,6 +313,17 @@ TEST_CASE("a camera that hangs up is an error behind its last picture, not the e
   CAPTURE(outcome.error->message);
   CHECK(outcome.error->code == Code::kNotFound);
   CHECK(outcome.error->message.find("the camera closed the stream") != std::string::npos);
+}
+
+TEST_CASE("whoever waits for a silent camera can be told to stop") {
+  const HastyCamera camera("", HastyCamera::Then::kSilence);
+  SourceRequest wanted = request(camera.uri());
+  wanted.open_timeout_ms = 600000;  // the test would not end
+  int asked = 0;
+  wanted.is_stopped = [&asked] { return ++asked > 3; };
+  const Outcome outcome = play(wanted);
+  REQUIRE(outcome.error);
+  CHECK(asked > 3);
 }
 
 #else
