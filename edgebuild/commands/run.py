@@ -10,6 +10,7 @@ from edgebuild.build.emulate import emulated_command, emulated_python
 from edgebuild.build.sysroot import provide_sysroot
 from edgebuild.commands.artifact import load_artifact, verify_product
 from edgebuild.commands.context import Context, target_option
+from edgebuild.commands.run_image import parse_mount, run_image
 from edgebuild.config.targets import load_sysroot, load_target, resolve_names
 from edgebuild.digest import digest_of
 from edgebuild.errors import ConfigError, NotAvailable
@@ -26,8 +27,10 @@ from edgebuild.workspace import Workspace
 @click.option("--root", "root_name", metavar="SYSROOT", help="Userland to run in (default: the row's first root).")
 @click.option("--tests", is_flag=True, help="Lay the contract suite and unit tests into the artifact's bin/.")
 @click.option("--python-path", multiple=True, type=click.Path(path_type=Path), help="More folders for Python's path.")
+@click.option("--image", is_flag=True, help="The image, in a container engine, as on a box: read-only and not as root.")
+@click.option("--mount", "mounts", multiple=True, metavar="HOST:CONTAINER[:ro]", help="With --image: show it there.")
 @click.option("--timeout", "timeout_s", type=float, default=3600.0, show_default=True, help="Seconds.")
-@click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.argument("argv", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
 def command(
     ctx: Context,
@@ -35,20 +38,32 @@ def command(
     root_name: str | None,
     tests: bool,
     python_path: tuple[Path, ...],
+    image: bool,
+    mounts: tuple[str, ...],
     timeout_s: float,
     argv: tuple[str, ...],
 ) -> None:
     """Run a program of a built artifact: `edgebuild run --target T -- bin/edgecore run pipeline.yaml`.
 
     A first word such as `python3.9` runs the userland's Python with the row's wheel importable.
+    With --image and no words, the image's own command line: `edgebuild run --image -t T --mount ./data:/state`.
     The exit code is the program's own.
     """
+    if image and (root_name or tests or python_path):
+        msg = "--image brings its own userland: --root, --tests and --python-path do not go with it"
+        raise ConfigError(msg)
+    if not image and (mounts or not argv):
+        msg = "--mount goes with --image only" if mounts else "say which program to run"
+        raise ConfigError(msg, "`edgebuild run --target T -- bin/PROGRAM`, or --image for the image's own.")
     names = resolve_names(target)
     if len(names) != 1:
         msg = f"--target: '{target}' means {len(names)} rows; run takes one"
         raise ConfigError(msg)
     spec = load_target(names[0], ctx.ws)
     artifact = load_artifact(spec.name, ctx.ws)
+    if image:
+        places = [parse_mount(each) for each in mounts]
+        click.get_current_context().exit(run_image(spec, artifact, argv, places, timeout_s=timeout_s, ws=ctx.ws))
     root = provide_root(spec, root_name, ctx)
     if argv[0].startswith("python"):
         shell = python_command(spec, artifact, root, argv, python_path, timeout_s, ctx.ws)

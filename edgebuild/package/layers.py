@@ -48,11 +48,15 @@ def folder(name: str, mode: int, *, uid: int = 0, gid: int = 0) -> Member:
 
 
 def base_layer(root: Path, *, uid: int, gid: int) -> Layer:
-    """The base's files and the folders that a program may write to."""
+    """The base's files and the folders that a program may write to.
+
+    run: for everybody, like tmp, because a tmpfs over a folder takes over its mode but not its owner (runc 1.1,
+    libcontainer/rootfs_linux.go).
+    """
     members: list[Member] = [(member, path) for member, path in members_of(root, "") if path != root]
     for member, _ in members:
         member.name = member.name.lstrip("/")
-    own = (folder("run", 0o755, uid=uid, gid=gid), folder("state", 0o755, uid=uid, gid=gid), folder("tmp", 0o1777))
+    own = (folder("run", 0o1777), folder("state", 0o755, uid=uid, gid=gid), folder("tmp", 0o1777))
     return Layer("base", (*members, *own))
 
 

@@ -147,7 +147,7 @@ def _require_program(stage: Path, program: str) -> None:
 def _config(
     base: ImageBase, layers: Sequence[LayerFacts], command: Sequence[str], labels: Mapping[str, str], created_s: int
 ) -> dict[str, Any]:
-    """No "variant": arm64 has only one, and engines compare it literally with what they were asked for."""
+    """No "variant": arm64 has only one; Docker 20.10 runs the image for linux/arm64 and linux/arm64/v8 alike."""
     created = datetime.fromtimestamp(created_s, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "architecture": base.arch.debian,

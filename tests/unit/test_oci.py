@@ -194,8 +194,8 @@ def test_together_the_layers_are_base_and_tree(base: ImageBase, stage: Path, ws:
     assert rights["app/bin/acme"] == (0o755, 0, 0)
     assert rights["app/share/words"] == (0o644, 0, 0)
     assert rights["app/empty"] == (0o755, 0, 0)
-    assert rights["tmp"] == (0o1777, 0, 0)
-    assert rights["state"] == rights["run"] == (0o755, 65532, 65532)
+    assert rights["tmp"] == rights["run"] == (0o1777, 0, 0)
+    assert rights["state"] == (0o755, 65532, 65532)
     assert {"lib", "app/lib/libx.so"} < set(rights)
 
 
