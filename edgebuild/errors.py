@@ -54,4 +54,16 @@ class VerificationError(EdgebuildError):
     exit_code = 6
 
 
+class BoxError(EdgebuildError):
+    """A box refused, failed, or could not be talked to for another reason than being off."""
+
+    exit_code = 7
+
+
+class BoxPending(EdgebuildError):
+    """A box that is off or out of reach. Its turn comes on the next run."""
+
+    exit_code = 8
+
+
 INTERRUPTED = 130

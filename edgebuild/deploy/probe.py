@@ -1,0 +1,53 @@
+"""What is this box, and what lies there? One round trip that changes nothing."""
+
+from __future__ import annotations
+
+import msgspec
+
+from edgebuild.deploy.program import Home, failure, probe_command, program, read_answer
+from edgebuild.deploy.transport import Transport
+from edgebuild.errors import BoxError
+from edgebuild.model.box import BoxState
+
+_PROBE_TIMEOUT_S = 60.0  # a loaded box starts a few dozen small programs for it
+_FIELDS = {field.name: field for field in msgspec.structs.fields(BoxState)}
+_YES_NO = {"yes": True, "no": False}
+
+
+def probe(transport: Transport, home: Home) -> BoxState:
+    """Raises BoxError."""
+    reply = transport.call(probe_command(home), stdin=program(), timeout_s=_PROBE_TIMEOUT_S)
+    answer = read_answer(reply, transport.address)
+    if reply.code != 0:
+        raise failure(reply, transport.address)
+    return parse_state(answer, transport.address)
+
+
+def parse_state(answer: dict[str, str], address: str) -> BoxState:
+    """Strict: the program that answers is the one we sent, so every key is one of ours. Raises BoxError."""
+    try:
+        return msgspec.convert({_name(key): _value(key, text) for key, text in answer.items()}, BoxState)
+    except (ValueError, KeyError, msgspec.ValidationError) as err:
+        msg = f"{address}: the probe's answer makes no sense: {err}"
+        raise BoxError(
+            msg, "`edgebuild status BOX` repeats it; a box that lacks basic tools answers like that."
+        ) from err
+
+
+def _name(key: str) -> str:
+    name = {"home_free_kb": "free_bytes"}.get(key, key)
+    if name not in _FIELDS:
+        msg = f"unknown key '{key}'"
+        raise ValueError(msg)
+    return name
+
+
+def _value(key: str, text: str) -> str | int | bool | tuple[str, ...]:
+    if key == "home_free_kb":
+        return int(text or "0") * 1024
+    kind = _FIELDS[key].type
+    if kind is bool:
+        return _YES_NO[text]
+    if kind is int:
+        return int(text or "0")
+    return tuple(text.split()) if kind == tuple[str, ...] else text

@@ -1,0 +1,99 @@
+"""How the box program (box.sh) is called: command lines for it, and its answers read strictly.
+
+A login may print a banner, and a shell may be none: every command says a marker first, and only what follows counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from edgebuild.deploy.transport import Reply
+from edgebuild.errors import BoxError
+
+Verb = Literal["probe", "receive", "activate", "rollback", "stop", "start"]
+Become = Literal["", "sudo"]
+MARKER = "@edgebuild"
+NO_SPACE, NOT_VERIFIED, BUSY, NOT_HEALTHY, NO_RELEASE, NO_SERVICE = range(10, 16)
+
+_FILE = Path(__file__).with_name("box.sh")
+_MEANING = {
+    NO_SPACE: ("not enough space on the box", "free some, or name another folder with --root."),
+    NOT_VERIFIED: ("the box received something else than was signed", "run it again; nothing was switched."),
+    BUSY: ("another deployment is under way there", "`edgebuild status` says whose; run it again afterwards."),
+    NOT_HEALTHY: ("the release was not healthy; the box went back", "its log/app.log says why."),
+    NO_RELEASE: ("there is no such release on the box", ""),
+    NO_SERVICE: ("the box's service manager or container engine failed", ""),
+}
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where an application lives on a box, and as whom its program runs. folder: ROOT/NAME."""
+
+    folder: str
+    become: Become = ""
+
+
+@cache
+def program() -> bytes:
+    return _FILE.read_bytes()
+
+
+@cache
+def program_digest() -> str:
+    return hashlib.sha256(program()).hexdigest()
+
+
+def probe_command(home: Home) -> str:
+    """The program comes on stdin, so a box needs nothing beforehand and keeps nothing afterwards."""
+    return _marked(home, f"sh -s -- probe {shlex.quote(home.folder)}")
+
+
+def push_command(home: Home) -> str:
+    """Puts the program, which comes on stdin, in its place: whole or not at all."""
+    place = f"{home.folder}/box.sh"
+    script = (
+        f"umask 022 && mkdir -p {shlex.quote(home.folder)} && place={shlex.quote(place)} && new=$place.$$ && "
+        f"""cat > "$new" && [ "$(sha256sum < "$new")" = '{program_digest()}  -' ] && sync && """
+        """mv -f "$new" "$place" && sync || { rm -f "$new"; exit 1; }"""
+    )
+    return _marked(home, f"sh -c {shlex.quote(script)}")
+
+
+def verb_command(verb: Verb, home: Home, argument: str = "") -> str:
+    words = ["sh", f"{home.folder}/box.sh", verb, home.folder, *([argument] if argument else [])]
+    return _marked(home, shlex.join(words))
+
+
+def read_answer(reply: Reply, address: str) -> dict[str, str]:
+    """key=value lines behind the marker, whatever the exit code was. Raises BoxError."""
+    _, marker, answer = reply.stdout.partition(f"{MARKER}\n")
+    if not marker:
+        seen = " ".join((reply.stdout + reply.stderr).split())[:200]
+        msg = f"{address}: no POSIX shell answered there" + (f", but: {seen}" if seen else "")
+        raise BoxError(msg, "the login needs sh as its shell; a vendor's command line has to be left first.")
+    values: dict[str, str] = {}
+    for line in answer.splitlines():
+        key, equals, value = line.partition("=")
+        if not equals or not key.isidentifier() or key in values:
+            msg = f"{address}: the box program answered with a line that is none of its own: {line[:120]!r}"
+            raise BoxError(msg, "something on the box (a profile, a wrapper of sh) writes into it.")
+        values[key] = value
+    return values
+
+
+def failure(reply: Reply, address: str) -> BoxError:
+    """What an exit code says, with the last words of the box."""
+    meaning, hint = _MEANING.get(reply.code, (f"the box program failed (exit {reply.code})", ""))
+    words = [line.strip() for line in reply.stderr.splitlines() if line.strip()]
+    return BoxError(f"{address}: {meaning}" + (f": {words[-1]}" if words else ""), hint)
+
+
+def _marked(home: Home, command: str) -> str:
+    # -n: sudo fails rather than ask for a password, for which there is nobody.
+    return f"echo {MARKER}; exec {'sudo -n -- ' if home.become == 'sudo' else ''}{command}"

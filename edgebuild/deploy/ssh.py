@@ -1,0 +1,279 @@
+"""SshTransport: Fabric's Connection with host keys checked on every hop, bounded calls and one raw byte stream.
+
+Fabric accepts any host key by default (fabric/connection.py: AutoAddPolicy); the policy here replaces that before a
+connection is opened. Its runner is not used: a payload goes through one channel in large writes, which is both the
+quickest way on links with latency and the only one where the box has no sftp-server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import paramiko
+from fabric import Config, Connection  # type: ignore[import-untyped]
+from paramiko.ssh_exception import ConfigParseError
+
+from edgebuild.deploy.channel import converse
+from edgebuild.deploy.known_hosts import HostKey, KnownHosts, host_name, known_hosts
+from edgebuild.deploy.transport import CALL_TIMEOUT_S, Address, ConnectionLost, Login, Reply
+from edgebuild.errors import BoxError, BoxPending, ConfigError, EdgebuildError
+
+_CONNECT_TIMEOUT_S = 10
+_HANDSHAKE_TIMEOUT_S = 30  # a slow box computes for seconds before it has proven its key
+_KEEPALIVE_S = 15
+_DEAD_LINK_MS = 45_000  # unacknowledged for so long: the kernel ends the connection
+_DEFAULT_USER = "root"
+
+# What paramiko would print to stderr by itself, tracebacks among it, we say in our own words.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+
+
+class SshTransport:
+    """An open connection. Use `connect` to get one."""
+
+    def __init__(self, connection: Connection, hops: list[Connection]) -> None:
+        self._connection = connection
+        self._hops = hops
+
+    @property
+    def address(self) -> str:
+        return _shown(self._connection)
+
+    def call(
+        self, command: str, *, stdin: bytes | Iterable[bytes] | None = None, timeout_s: float = CALL_TIMEOUT_S
+    ) -> Reply:
+        chunks = (stdin,) if isinstance(stdin, bytes) else (stdin or ())
+        try:
+            channel = self._connection.transport.open_session(timeout=_HANDSHAKE_TIMEOUT_S)
+            with contextlib.closing(channel):
+                channel.exec_command(command)
+                return converse(channel, chunks, timeout_s)
+        except (paramiko.SSHException, EOFError, OSError) as err:
+            msg = f"{self.address}: connection lost ({_reason(err)})"
+            raise ConnectionLost(msg) from err
+
+    def close(self) -> None:
+        for connection in reversed(self._hops):
+            connection.close()
+
+
+def connect(login: Login) -> SshTransport:
+    """Opens every hop, outermost first.
+
+    Raises BoxPending (off, out of reach), VerificationError (host key), BoxError (authentication and the rest),
+    ConfigError (key file, ~/.ssh/config).
+    """
+    hops = _hops(login)
+    opened: list[Connection] = []
+    try:
+        for connection in hops:
+            _harden(connection, login)
+            opened.append(connection)
+            _open(connection, login)
+    except BaseException:
+        for connection in reversed(opened):
+            connection.close()
+        raise
+    return SshTransport(hops[-1], hops)
+
+
+def fetch_host_key(login: Login) -> tuple[str, HostKey]:
+    """The name known_hosts has for the box, and the key it shows. Jump hosts are checked; nobody logs in on the box."""
+    *jumps, last = _hops(login)
+    try:
+        for connection in jumps:
+            _harden(connection, login)
+            _open(connection, login)
+        with _translated(last, login), contextlib.closing(_handshake(last, _known(login))) as transport:
+            transport.start_client(timeout=_HANDSHAKE_TIMEOUT_S)
+            return host_name(last.host, last.port), _host_key(transport.get_remote_server_key())
+    finally:
+        for connection in reversed(jumps):
+            connection.close()
+
+
+class _CheckedHosts(paramiko.MissingHostKeyPolicy):
+    """Asked for every key, because paramiko's own table of hosts stays empty."""
+
+    def __init__(self, known: KnownHosts, accept_with: str) -> None:
+        self._known = known
+        self._accept_with = accept_with
+
+    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+        found = _host_key(key)
+        self._known.check(hostname, found, accept_with=f"{self._accept_with} --fingerprint {found.fingerprint}")
+
+
+def _hops(login: Login) -> list[Connection]:
+    """Connections from the first jump host to the box. ~/.ssh/config may add jumps of its own."""
+    try:
+        gateway = _connection(login.via, None) if login.via else None
+        connection = _connection(login.address, gateway)
+    except (ConfigParseError, OSError, ValueError) as err:
+        msg = f"~/.ssh/config: {err}"
+        raise ConfigError(msg) from err
+    hops = [connection]
+    while isinstance(hops[0].gateway, Connection):
+        hops.insert(0, hops[0].gateway)
+    return hops
+
+
+def _connection(address: Address, gateway: Connection | None) -> Connection:
+    # As default, not as argument: a User line in ~/.ssh/config stays stronger.
+    config = Config(overrides={"user": _DEFAULT_USER})
+    return Connection(
+        address.host,
+        user=address.user or None,
+        port=address.port or None,
+        config=config,
+        gateway=gateway,
+        connect_timeout=_HANDSHAKE_TIMEOUT_S,
+        forward_agent=False,
+    )
+
+
+def _harden(connection: Connection, login: Login) -> None:
+    known = _known(login)
+    connection.client.set_missing_host_key_policy(_CheckedHosts(known, _adopt_command(connection, login)))
+    options: dict[str, Any] = connection.connect_kwargs
+    options.update(
+        banner_timeout=_HANDSHAKE_TIMEOUT_S,
+        auth_timeout=_HANDSHAKE_TIMEOUT_S,
+        channel_timeout=_HANDSHAKE_TIMEOUT_S,
+        transport_factory=lambda sock, **more: _asking_for_known_keys(
+            paramiko.Transport(sock, **more), known, host_name(connection.host, connection.port)
+        ),
+    )
+    if login.key:
+        options.pop("key_filename", None)
+        if key := _load_key(login.key):
+            options.update(pkey=key, allow_agent=False, look_for_keys=False)
+        else:
+            options.update(look_for_keys=False)  # it has a passphrase: the agent may hold it
+
+
+def _open(connection: Connection, login: Login) -> None:
+    with _translated(connection, login):
+        if not connection.gateway:
+            connection.connect_kwargs["sock"] = _tcp(connection)
+        connection.open()
+        connection.transport.set_keepalive(_KEEPALIVE_S)
+
+
+def _tcp(connection: Connection) -> socket.socket:
+    """Our own, because the time for reaching a box is not the time for its handshake."""
+    sock = socket.create_connection((connection.host, connection.port), timeout=_CONNECT_TIMEOUT_S)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _DEAD_LINK_MS)
+    return sock
+
+
+def _handshake(connection: Connection, known: KnownHosts) -> paramiko.Transport:
+    sock = connection.open_gateway() if connection.gateway else _tcp(connection)
+    transport = paramiko.Transport(sock)
+    transport.banner_timeout = _HANDSHAKE_TIMEOUT_S
+    return _asking_for_known_keys(transport, known, host_name(connection.host, connection.port))
+
+
+def _asking_for_known_keys(transport: paramiko.Transport, known: KnownHosts, name: str) -> paramiko.Transport:
+    options = transport.get_security_options()
+    wanted = [kind for kind in known.algorithms(name) if kind in options.key_types]
+    options.key_types = [*wanted, *(kind for kind in options.key_types if kind not in wanted)]
+    return transport
+
+
+def _load_key(file: Path) -> paramiko.PKey | None:
+    """None where it needs a passphrase. Raises ConfigError."""
+    try:
+        return paramiko.PKey.from_path(file)
+    except (paramiko.PasswordRequiredException, TypeError):
+        return None
+    except FileNotFoundError as err:
+        msg = f"{file}: no such key file"
+        raise ConfigError(msg) from err
+    except (OSError, ValueError, paramiko.SSHException, paramiko.pkey.UnknownKeyType) as err:
+        msg = f"{file}: not a private key that can be used ({_reason(err)})"
+        raise ConfigError(msg, "OpenSSH's formats are read: `ssh-keygen -t ed25519` makes one.") from err
+
+
+@contextlib.contextmanager
+def _translated(connection: Connection, login: Login) -> Any:
+    """Everything that connecting may raise -> off, refused, or wrong usage; each says which hop it was."""
+    place = _shown(connection)
+    try:
+        yield
+    except EdgebuildError:
+        raise
+    except (paramiko.AuthenticationException, paramiko.PasswordRequiredException) as err:
+        raise _not_let_in(place, login, err) from err
+    except paramiko.ChannelException as err:
+        raise _not_forwarded(place, connection, err) from err
+    except paramiko.SSHException as err:
+        if "No authentication methods" in str(err):
+            raise _not_let_in(place, login, err) from err
+        if isinstance(err, paramiko.ssh_exception.IncompatiblePeer):
+            msg = f"{place}: no common SSH algorithm ({err})"
+            raise BoxError(
+                msg, "its SSH server is very old; it needs curve25519 or ecdh, and ed25519 or rsa-sha2."
+            ) from err
+        msg = f"{place}: does not answer as an SSH server ({_reason(err)})"
+        raise BoxPending(msg, "it is off, still starting, or its tunnel is down.") from err
+    except FileNotFoundError as err:
+        msg = f"{err.filename}: no such key file (named in ~/.ssh/config)"
+        raise ConfigError(msg) from err
+    except (OSError, EOFError) as err:
+        msg = f"{place}: not reachable ({_reason(err)})"
+        raise BoxPending(msg) from err
+
+
+def _not_let_in(place: str, login: Login, err: Exception) -> BoxError:
+    if login.key:
+        tried = (
+            f"key {login.key}"
+            if _load_key(login.key)
+            else f"key {login.key} (has a passphrase: only through the agent)"
+        )
+    else:
+        tried = "the agent's keys, ~/.ssh/id_* and those of ~/.ssh/config"
+    msg = f"{place}: not let in; tried {tried}, no passwords ({_reason(err)})"
+    return BoxError(msg, "`ssh-copy-id` puts a key there; --key FILE or `key:` in fleet.yaml names another.")
+
+
+def _not_forwarded(place: str, connection: Connection, err: paramiko.ChannelException) -> EdgebuildError:
+    jump = _shown(connection.gateway)
+    if err.code == 1:  # RFC 4254, section 5.1: administratively prohibited
+        msg = f"{place}: the jump host {jump} does not forward connections"
+        return BoxError(msg, "allow it there: AllowTcpForwarding in sshd_config.")
+    return BoxPending(f"{place}: not reachable from the jump host {jump} ({err.text})")
+
+
+def _adopt_command(connection: Connection, login: Login) -> str:
+    words = f"edgebuild box adopt {_shown(connection)}"
+    if connection.gateway and login.via:
+        words += f" --via {login.via}"
+    return words + (f" --known-hosts {login.known_hosts}" if login.known_hosts else "")
+
+
+def _known(login: Login) -> KnownHosts:
+    return known_hosts(login.known_hosts)
+
+
+def _host_key(key: paramiko.PKey) -> HostKey:
+    return HostKey(key.get_name(), key.asbytes())
+
+
+def _shown(connection: Connection) -> str:
+    return str(Address(connection.host, connection.user, connection.port))
+
+
+def _reason(err: BaseException) -> str:
+    """One line. An OSError's own words, without the number."""
+    if isinstance(err, TimeoutError):
+        return "timed out"
+    text = err.strerror if isinstance(err, OSError) and err.strerror else str(err)
+    return " ".join(text.split()) or type(err).__name__
