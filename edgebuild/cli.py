@@ -15,16 +15,20 @@ from edgebuild.commands.context import Context
 from edgebuild.errors import INTERRUPTED, ConfigErrors, EdgebuildError, NotAvailable
 from edgebuild.log import Log
 from edgebuild.run import run
-from edgebuild.workspace import Workspace
+from edgebuild.workspace import Workspace, find_project
 
 # Verb -> one line of help. Modules are imported when their verb is called: start-up time is a feature.
 _VERBS = {
     "build": "Cross-compile for a target and prove that the box can load the result.",
     "run": "Run a program of a built artifact, natively or under emulation.",
     "audit": "Check a file, folder, wheel or tarball against what a target's box can load.",
+    "key": "Make the key that signs releases, and show which are trusted.",
+    "release": "Seal and sign what was built for all targets, as one folder.",
+    "verify": "Check a release: its signature, and every file of every archive.",
     "targets": "List the targets, or show one with every value.",
     "sysroot": "Provide, lock and list distribution sysroots.",
     "toolchain": "Provide, lock and list toolchains.",
+    "ci": "List the rows as a CI matrix, or print a workflow that builds them.",
     "doctor": "Say what is missing on this machine and what still works without it.",
 }
 
@@ -48,20 +52,26 @@ class _Verbs(click.Group):
 
 @click.command(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="edgebuild")
+@click.option(
+    "--project", "-C", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Folder to work in."
+)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Output folder (default: out/).")
 @click.option("--offline", is_flag=True, help="Never use the network; name what is missing.")
 @click.option("--quiet", "-q", is_flag=True, help="No steps on stderr, errors only.")
 @click.pass_context
-def cli(ctx: click.Context, out: Path | None, offline: bool, quiet: bool) -> None:
+def cli(ctx: click.Context, project: Path | None, out: Path | None, offline: bool, quiet: bool) -> None:
     """One C++ video-analytics core, many incompatible boxes.
 
     \b
     Exit codes: 0 done, 2 usage or configuration, 3 not available (missing tool, offline),
-    4 build failed, 5 audit refused, 6 verification refused, 130 interrupted.
+    4 build failed, 5 audit refused, 6 verification, signature or host key refused, 7 box refused or failed,
+    8 done but boxes pending, 130 interrupted.
     Tab completion: eval "$(_EDGEBUILD_COMPLETE=bash_source edgebuild)" (also zsh_source, fish_source).
     """
+    start = project or Path.cwd()
+    folder = find_project(start) or start
     log = Log(quiet=quiet)
-    ctx.obj = Context(Workspace.open(project=Path.cwd(), out=out, log=log, offline=offline), run)
+    ctx.obj = Context(Workspace.open(project=folder, out=out, log=log, offline=offline), run)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -17,6 +17,7 @@ from edgebuild.errors import ConfigError
 from edgebuild.log import Log
 
 _PACKAGE = Path(__file__).resolve().parent
+PROJECT_FILE = "edgebuild.yaml"
 _DATA_ROOMS = ("toolchains", "sysroots", "images", "cpp_core")
 
 
@@ -24,6 +25,12 @@ def shipped_data() -> Path:
     """Folder that holds toolchains/, sysroots/, images/ and cpp_core/: the checkout, or edgebuild/data in a wheel."""
     installed = _PACKAGE / "data"
     return installed if installed.is_dir() else _PACKAGE.parent
+
+
+def find_project(start: Path) -> Path | None:
+    """The folder with edgebuild.yaml, `start` or the nearest above it."""
+    start = start.absolute()
+    return next((folder for folder in (start, *start.parents) if (folder / PROJECT_FILE).is_file()), None)
 
 
 @dataclass(frozen=True)

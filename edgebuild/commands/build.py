@@ -2,41 +2,74 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import get_args
+
 import click
 import msgspec
 
-from edgebuild.commands.context import Context, complete_targets, json_option, print_json
-from edgebuild.commands.stages import build
-from edgebuild.config.targets import load_target, resolve_names, row_names
+from edgebuild.commands.context import Context, complete_targets, current_project, json_option, print_json
+from edgebuild.commands.stages import Request, build
+from edgebuild.config.project import project_version
+from edgebuild.config.targets import load_target, resolve_names
 from edgebuild.errors import ConfigError
-from edgebuild.model.target import TargetSpec
+from edgebuild.model.project import Format
+
+FORMATS: tuple[Format, ...] = get_args(Format)
 
 
 @click.command("build")
 @click.option("--target", "-t", metavar="NAME", shell_complete=complete_targets, help="A row, alias or family ('x-*').")
-@click.option("--all", "every", is_flag=True, help="Every row.")
-@click.option("--core-only", is_flag=True, help="Without FFmpeg, JPEG, wheels and tests: needs no apt.")
+@click.option("--all", "every", is_flag=True, help="Every row that the project is for.")
+@click.option("--format", "formats", multiple=True, type=click.Choice(FORMATS), help="Instead of edgebuild.yaml's.")
+@click.option("--core-only", is_flag=True, help="The core without FFmpeg, JPEG, wheels, tests, images: needs no apt.")
 @json_option
 @click.pass_obj
-def command(ctx: Context, target: str | None, every: bool, core_only: bool, as_json: bool) -> None:
-    """Cross-compile for a target and prove that the box can load the result."""
+def command(
+    ctx: Context, target: str | None, every: bool, formats: tuple[Format, ...], core_only: bool, as_json: bool
+) -> None:
+    """Cross-compile for a target and prove that the box can load the result.
+
+    In or below a folder with edgebuild.yaml that project is built, elsewhere the core.
+    """
     if every == (target is not None):
         msg = "say either --target NAME or --all"
         raise ConfigError(msg, "`edgebuild targets` lists the names.")
-    specs = [load_target(name, ctx.ws) for name in (row_names() if every else resolve_names(target or ""))]
-    if core_only:
-        specs = [without_distribution(spec) for spec in specs]
-    artifacts = [build(spec, ws=ctx.ws, run=ctx.run) for spec in specs]
+    project, folder = current_project(ctx.ws)
+    version = project_version(project, folder, ctx.run)
+    requests = []
+    for name in project.targets if every else resolve_names(target or ""):
+        spec = load_target(name, ctx.ws)
+        request = Request(spec, project, folder, version, formats or project.formats_of(name))
+        requests.append(without_distribution(request) if core_only else request)
+    for request in requests:
+        require_packable(request, explicit=bool(formats))
+    artifacts = [build(request, ws=ctx.ws, run=ctx.run) for request in requests]
     if as_json:
         print_json({"schema": "edgebuild.build/1", "artifacts": [msgspec.to_builtins(each) for each in artifacts]})
         return
     for artifact in artifacts:
-        folder = ctx.ws.out / artifact.target
         for product in artifact.products:
-            click.echo(f"{folder / product.path}  {product.size_bytes / 1e6:.1f} MB")
+            click.echo(f"{ctx.ws.out / artifact.target / product.path}  {product.size_bytes / 1e6:.1f} MB")
 
 
-def without_distribution(target: TargetSpec) -> TargetSpec:
-    """The row without what comes through a distribution's packages: Python headers, FFmpeg, JPEG, doctest."""
-    row = msgspec.structs.replace(target.row, python=())
-    return msgspec.structs.replace(target, row=row, core_only=True)
+def require_packable(request: Request, *, explicit: bool) -> None:
+    """Said before the first download rather than after the last compilation. Raises ConfigError."""
+    if "image" not in request.formats:
+        return
+    if request.target.core_only and explicit:
+        msg = "--format image: an image's base comes through a distribution's packages, which --core-only does without"
+        raise ConfigError(msg, "leave one of the two out.")
+    if not request.target.image and not request.target.core_only:
+        msg = f"format: target '{request.target.name}' has no container base, so there can be no image"
+        raise ConfigError(msg, "name one in the row (`image: NAME`, images/NAME.yaml), or leave image out.")
+    if not request.project.run:
+        msg = "format: image: edgebuild.yaml says no `run`, so an image would not know what to start"
+        raise ConfigError(msg, "say `run: bin/NAME ...`.")
+
+
+def without_distribution(request: Request) -> Request:
+    """Without what comes through a distribution's packages: Python headers, FFmpeg, JPEG, doctest, image base."""
+    row = msgspec.structs.replace(request.target.row, python=())
+    target = msgspec.structs.replace(request.target, row=row, core_only=True, image=None)
+    return dataclasses.replace(request, target=target)

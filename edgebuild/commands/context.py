@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from edgebuild.model.project import Project
 from edgebuild.run import Runner
 from edgebuild.workspace import Workspace
 
@@ -20,6 +21,14 @@ class Context:
 
     ws: Workspace
     run: Runner
+
+
+def current_project(ws: Workspace) -> tuple[Project, Path]:
+    """The project we stand in and the folder of its edgebuild.yaml; the core where there is none."""
+    from edgebuild.config.project import PROJECT_FILE, load_project
+
+    folder = ws.project if (ws.project / PROJECT_FILE).is_file() else ws.core_source
+    return load_project(folder), folder
 
 
 def complete_targets(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:

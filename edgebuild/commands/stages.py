@@ -12,7 +12,9 @@ import msgspec
 from edgebuild.build.audit import audit, render_findings
 from edgebuild.build.cmake import render_toolchain_file
 from edgebuild.build.conan import deps_digest, provide_deps
-from edgebuild.build.core import CORE_SOURCES, core_version, library_variables, provide_core
+from edgebuild.build.core import CORE_SOURCES, library_variables, provide_core
+from edgebuild.build.image_base import gate_image, provide_image_base
+from edgebuild.build.project import provide_project, source_digest
 from edgebuild.build.runtime import LICENCES, MODULES, stage_runtime
 from edgebuild.build.sysroot import provide_sysroot, sysroot_digest
 from edgebuild.build.toolchain import provide_toolchain
@@ -22,8 +24,10 @@ from edgebuild.elf import highest_versions, read_elves
 from edgebuild.errors import AuditError
 from edgebuild.model.elf import ElfFacts
 from edgebuild.model.product import Artifact, CoreTree, Product, Toolchain
-from edgebuild.model.target import PythonSpec, TargetSpec
+from edgebuild.model.project import Format, Project
+from edgebuild.model.target import ImageSpec, PythonSpec, TargetSpec
 from edgebuild.package.debug import split_debug
+from edgebuild.package.oci import image_command, write_image
 from edgebuild.package.tarball import source_date, write_tarball
 from edgebuild.package.wheel import build_wheel
 from edgebuild.package.wheel_tag import soabi
@@ -31,7 +35,6 @@ from edgebuild.run import Runner
 from edgebuild.unpack import unpack_wheel
 from edgebuild.workspace import Workspace
 
-_NAME = "edgecore"
 _DRIVER = Path(__file__).resolve().parent.parent
 _BINDINGS = ("python/**/*", "pyproject.toml")  # what a wheel is made from beside the installed core
 # The part of the driver that decides a wheel's bytes: an edit elsewhere must not rebuild every wheel.
@@ -41,9 +44,26 @@ Needs = Mapping[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True)
-class Job:
-    """One row being built, and what all its stages share."""
+class Request:
+    """What is asked for: one project for one row. folder: of edgebuild.yaml."""
 
+    target: TargetSpec
+    project: Project
+    folder: Path
+    version: str
+    formats: tuple[Format, ...]
+
+    @property
+    def stem(self) -> str:
+        """What files of this row are called."""
+        return f"{self.project.name}-{self.version}-{self.target.name}"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A request under way, and what all its stages share."""
+
+    request: Request
     target: TargetSpec
     toolchain: Toolchain
     scratch: Path
@@ -56,19 +76,27 @@ class Staged:
     """One row's files, before they are packaged.
 
     tree: what ships. debug: its split debug information. needs: what bundled libraries of others may need above
-    our floor. core: the installed core with its SDK and tests; deps: the libraries it was linked with.
+    our floor.
     """
 
     tree: Path
     debug: Path
     needs: Needs
+    made_from: dict[str, str]
+
+
+@dataclass(frozen=True)
+class StagedCore(Staged):
+    """The core has an SDK and tests as well. deps: the libraries it was linked with."""
+
     core: CoreTree
     deps: Path
 
 
-def build(target: TargetSpec, *, ws: Workspace, run: Runner) -> Artifact:
-    """Cross-compile the core for one target and prove that the box can load it."""
-    plan = plan_digest(target, ws)
+def build(request: Request, *, ws: Workspace, run: Runner) -> Artifact:
+    """Cross-compile a project for one target and prove that the box can load it."""
+    target = request.target
+    plan = plan_digest(request, ws=ws, run=run)
     with ws.lock(f"out-{digest_of(str(ws.out / target.name))[:16]}"):
         if artifact := up_to_date(target.name, plan, ws):
             with ws.log.step(f"Building {target.name}") as step:
@@ -77,18 +105,29 @@ def build(target: TargetSpec, *, ws: Workspace, run: Runner) -> Artifact:
         recipe, lock = target.toolchain, target.toolchain_lock
         toolchain = provide_toolchain(target.row.toolchain, recipe, lock, target.arch, ws=ws, run=run)
         with ws.scratch(target.name) as scratch:
-            job = Job(target, toolchain, scratch, ws, run)
-            artifact = package(job, stage_core(job), plan)
+            job = Job(request, target, toolchain, scratch, ws, run)
+            staged = stage_core(job) if is_core(request, ws) else stage_project(job)
+            artifact = package(job, staged, plan)
             replace_folder(scratch / "out", ws.out / target.name)
     return artifact
 
 
-def plan_digest(target: TargetSpec, ws: Workspace) -> str:
+def is_core(request: Request, ws: Workspace) -> bool:
+    """The core has backends, tests and bindings, which other projects have not."""
+    return request.folder == ws.core_source
+
+
+def plan_digest(request: Request, *, ws: Workspace, run: Runner) -> str:
     """Digest of everything that decides the artifact: the spec, the sources and the driver itself."""
+    if is_core(request, ws):
+        source = digest_tree(ws.core_source, only=(*CORE_SOURCES, *_BINDINGS))
+    else:
+        source = source_digest(request.project, request.folder, ws=ws, run=run)
     return digest_of(
         {
-            "spec": msgspec.to_builtins(target),
-            "core": digest_tree(ws.core_source, only=(*CORE_SOURCES, *_BINDINGS)),
+            "spec": msgspec.to_builtins(request.target),
+            "project": [msgspec.to_builtins(request.project), request.version, request.formats],
+            "source": source,
             "driver": digest_tree(_DRIVER, only=("**/*.py", "**/*.lock")),
             "date": source_date(),
             "deps": deps_digest(ws),
@@ -96,52 +135,91 @@ def plan_digest(target: TargetSpec, ws: Workspace) -> str:
     )
 
 
-def stage_core(job: Job) -> Staged:
+def stage_core(job: Job) -> StagedCore:
     """The core compiled, and its runtime laid out and audited."""
     target, ws, run = job.target, job.ws, job.run
     deps = provide_deps(job.toolchain, target.library_sources, core_only=target.core_only, ws=ws, run=run)
     core = provide_core(job.toolchain, deps, core_only=target.core_only, ws=ws, run=run)
     tree, debug = job.scratch / "stage", job.scratch / "debug"
     needs = stage_runtime(tree, core, deps, target.runtimes, target.arch, ws=ws)
-    with ws.log.step(f"Splitting debug information of {target.name}"):
-        split_debug(tree, debug, job.toolchain, keep=needs, run=run)
-    gate(job, target.name, read_elves(tree), needs)
+    split_and_gate(job, tree, debug, needs)
     if not target.core_only:
         whole = job.scratch / "whole"  # the tests as they will lie on a box: over the runtime
         shutil.copytree(tree, whole)
         shutil.copytree(core.tests, whole, dirs_exist_ok=True)
         gate(job, f"{target.name}'s tests", read_elves(whole), needs)
-    return Staged(tree, debug, needs, core, deps)
+    made_from = {"toolchain": job.toolchain.digest, "core": core.digest, "libraries": deps.name}
+    return StagedCore(tree, debug, needs, made_from, core, deps)
+
+
+def stage_project(job: Job) -> Staged:
+    """A user's own project compiled, with the libraries it needs beside it, audited."""
+    request = job.request
+    built = provide_project(request.project, request.folder, job.target, job.toolchain, ws=job.ws, run=job.run)
+    tree, debug = job.scratch / "stage", job.scratch / "debug"
+    shutil.copytree(built, tree, symlinks=True)
+    split_and_gate(job, tree, debug, {})
+    return Staged(tree, debug, {}, {"toolchain": job.toolchain.digest, "project": built.name})
+
+
+def split_and_gate(job: Job, tree: Path, debug: Path, needs: Needs) -> None:
+    with job.ws.log.step(f"Splitting debug information of {job.target.name}"):
+        split_debug(tree, debug, job.toolchain, keep=needs, run=job.run)
+    gate(job, job.target.name, read_elves(tree), needs)
 
 
 def package(job: Job, staged: Staged, plan: str) -> Artifact:
     """Every product of the row into scratch/out."""
-    target, version, out = job.target, core_version(job.ws.core_source), job.scratch / "out"
-    stem = f"{_NAME}-{version}-{target.name}"
+    request, target, out = job.request, job.target, job.scratch / "out"
     out.mkdir()
-    wheels = [package_wheel(job, staged, python) for python in target.row.python]
-    products = [
-        write_product(job, "tarball", staged.tree, stem),
-        write_product(job, "debug", staged.debug, stem, suffix="-debug"),
-        *([] if target.core_only else [write_product(job, "tests", staged.core.tests, stem, suffix="-tests")]),
-        *(product_of("wheel", wheel) for wheel in wheels),
-    ]
+    products = []
+    if "tarball" in request.formats:
+        products.append(write_product(job, "tarball", staged.tree, request.stem))
+    if "image" in request.formats and target.image:
+        products.append(package_image(job, staged, target.image))
+    if isinstance(staged, StagedCore):
+        wheels = [package_wheel(job, staged, python) for python in target.row.python]
+        if not target.core_only:
+            products.append(write_product(job, "tests", staged.core.tests, request.stem, suffix="-tests"))
+        products += [product_of("wheel", wheel) for wheel in wheels]
+    products.append(write_product(job, "debug", staged.debug, request.stem, suffix="-debug"))
     artifact = Artifact(
-        name=_NAME,
-        version=version,
+        name=request.project.name,
+        version=request.version,
         target=target.name,
         arch=target.arch.name,
         plan=plan,
         products=tuple(products),
         abi={elf.name: highest_versions(elf) for elf in read_elves(staged.tree)},
-        made_from={"toolchain": job.toolchain.digest, "core": staged.core.digest, "libraries": staged.deps.name},
+        made_from=staged.made_from,
         core_only=target.core_only,
     )
     save_artifact(artifact, out)
     return artifact
 
 
-def package_wheel(job: Job, staged: Staged, python: PythonSpec) -> Path:
+def package_image(job: Job, staged: Staged, spec: ImageSpec) -> Product:
+    """The image in scratch/out: the row's base and the staged tree, everything it needs found inside it."""
+    request, target, ws = job.request, job.target, job.ws
+    path = job.scratch / "out" / f"{request.stem}.image.tar"
+    base = provide_image_base(spec.name, spec.recipe, target.arch.name, spec.lock, ws=ws)
+    with ws.log.step(f"Auditing {target.name} inside image base {spec.name}"):
+        gate_image(base, read_elves(staged.tree), target.contract)
+    with ws.log.step(f"Writing {path.name}"):
+        facts = write_image(
+            base,
+            staged.tree,
+            path,
+            name=request.project.name,
+            version=request.version,
+            target=target.name,
+            command=image_command(request.project.run),
+            ws=ws,
+        )
+    return msgspec.structs.replace(product_of("image", path), image=facts.reference, image_id=facts.image_id)
+
+
+def package_wheel(job: Job, staged: StagedCore, python: PythonSpec) -> Path:
     """The wheel for one Python in scratch/out, carrying the staged libraries in one flat folder, audited.
 
     Its debug information joins the row's. Kept by content, because it takes half a minute.
@@ -162,12 +240,12 @@ def package_wheel(job: Job, staged: Staged, python: PythonSpec) -> Path:
     (kept,) = place.glob("*.whl")
     wheel = Path(shutil.copy2(kept, job.scratch / "out"))
     unpack_wheel(wheel, job.scratch / wheel.stem)
-    inside = {f"{_NAME}/lib/{Path(name).name}": versions for name, versions in staged.needs.items()}
+    inside = {f"edgecore/lib/{Path(name).name}": versions for name, versions in staged.needs.items()}
     gate(job, wheel.name, read_elves(job.scratch / wheel.stem), inside)
     return wheel
 
 
-def make_wheel(job: Job, staged: Staged, python: PythonSpec, product: Path) -> None:
+def make_wheel(job: Job, staged: StagedCore, python: PythonSpec, product: Path) -> None:
     """The wheel and debug/ of its module, in `product`."""
     recipe, lock = job.target.sysroots[python.headers]
     headers = provide_sysroot(python.headers, recipe, lock, ws=job.ws)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from edgebuild.model.arch import ARCHES, Arch, ArchName
+from edgebuild.model.image import ImageRecipe
 from edgebuild.model.recipe import (
     Download,
     Record,
@@ -53,6 +54,7 @@ class TargetRow(Record, frozen=True):
     toolchain: str
     backends: tuple[str, ...]
     roots: tuple[str, ...] = ()  # sysroots the artifact is run in under emulation; the first is the default
+    image: str = ""  # container base
     alias: tuple[str, ...] = ()
     python: tuple[PythonSpec, ...] = ()
     proof: ProofSpec = ProofSpec(level="none")
@@ -80,6 +82,14 @@ class Contract(Record, frozen=True):
     sources: tuple[str, ...] = ()  # where the facts come from
 
 
+class ImageSpec(Record, frozen=True):
+    """The row's container base, and the lock of the sysroot whose packages it is made from."""
+
+    name: str
+    recipe: ImageRecipe
+    lock: SysrootLock
+
+
 class TargetSpec(Record, frozen=True):
     """A row with everything it names, loaded and checked: what stages take."""
 
@@ -91,6 +101,7 @@ class TargetSpec(Record, frozen=True):
     sysroots: dict[str, tuple[SysrootRecipe, SysrootLock]]  # every sysroot the row names
     runtimes: dict[str, RuntimeRecipe]  # every backend the row names
     library_sources: tuple[Download, ...]  # of the third-party libraries
+    image: ImageSpec | None = None
     core_only: bool = False  # leave out what needs a distribution's packages: FFmpeg, JPEG, wheels, tests
 
     @property

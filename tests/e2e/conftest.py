@@ -23,6 +23,7 @@ from tests.e2e.harness import (
     run_in,
     write_pipeline,
 )
+from tests.e2e.releases import Workshop
 
 _COLD_BUILD_S = 3600
 _EMULATED_S = 900
@@ -76,6 +77,12 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> Built:
 def cache() -> Workspace:
     """The real one: test data is fetched once per machine."""
     return Workspace.open(project=REPOSITORY, out=None, log=Log(quiet=True))
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    """Where releases are made and signed."""
+    return Workshop.open(tmp_path_factory.mktemp("workshop") / "beat")
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,10 @@ class Ended:
     stdout: str
     stderr: str
 
+    def succeed(self) -> Ended:
+        assert self.code == 0, f"exit {self.code}\n{self.stderr}\n{self.stdout}"
+        return self
+
     def json(self) -> Any:
         assert self.code == 0, self.stderr
         return json.loads(self.stdout)
@@ -76,9 +80,11 @@ def call(*argv: str | Path, timeout_s: float, cwd: Path = REPOSITORY, env: Mappi
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
-def edgebuild(*argv: str | Path, timeout_s: float = 300, env: Mapping[str, str] | None = None) -> Ended:
+def edgebuild(
+    *argv: str | Path, timeout_s: float = 300, cwd: Path = REPOSITORY, env: Mapping[str, str] | None = None
+) -> Ended:
     """The command line of this checkout."""
-    return call(sys.executable, "-m", "edgebuild", *argv, timeout_s=timeout_s, env=env)
+    return call(sys.executable, "-m", "edgebuild", *argv, timeout_s=timeout_s, cwd=cwd, env=env)
 
 
 def run_in(
