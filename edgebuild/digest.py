@@ -31,15 +31,16 @@ def digest_tree(root: Path, *, only: Iterable[str] = ("**/*",)) -> str:
 
     only: glob patterns relative to root. Compiler droppings (__pycache__) never count.
     """
-    entries: dict[str, list[str]] = {}
-    for pattern in only:
-        for path in root.glob(pattern):
-            name = path.relative_to(root).as_posix()
-            if "__pycache__" in name or (path.is_dir() and not path.is_symlink()):
-                continue
-            if path.is_symlink():
-                entries[name] = ["link", str(path.readlink())]
-            else:
-                executable = "x" if path.stat().st_mode & 0o100 else "-"
-                entries[name] = [executable, sha256_file(path)]
-    return digest_of(entries)
+    paths = {path for pattern in only for path in root.glob(pattern) if path.is_symlink() or not path.is_dir()}
+    return digest_files(root, (path for path in paths if "__pycache__" not in path.relative_to(root).as_posix()))
+
+
+def digest_files(root: Path, paths: Iterable[Path]) -> str:
+    """The same over some files and symlinks below root."""
+    return digest_of({path.relative_to(root).as_posix(): _entry(path) for path in paths})
+
+
+def _entry(path: Path) -> list[str]:
+    if path.is_symlink():
+        return ["link", str(path.readlink())]
+    return ["x" if path.stat().st_mode & 0o100 else "-", sha256_file(path)]

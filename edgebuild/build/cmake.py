@@ -10,6 +10,8 @@ from pathlib import Path
 from edgebuild.model.product import Toolchain
 from edgebuild.run import CLEAN_BUILD_ENV, Command
 
+BUILD_TYPE = "RelWithDebInfo"  # optimised; packaging splits the debug information off
+
 
 def tool(name: str) -> str:
     """cmake or ninja from our own environment (PyPI), never from the user's PATH."""
@@ -51,6 +53,9 @@ def render_toolchain_file(
         f'set(CMAKE_MAKE_PROGRAM "{tool("ninja")}" CACHE FILEPATH "")',
         f'set(CMAKE_FIND_ROOT_PATH "{";".join(map(str, prefixes))}")',
         f'set(CMAKE_PREFIX_PATH "{";".join(map(str, prefixes))}")',
+        # pkg-config would describe the build machine's libraries.
+        f'set(ENV{{PKG_CONFIG_LIBDIR}} "{_pkgconfig_folders(prefixes)}")',
+        'set(ENV{PKG_CONFIG_PATH} "")',
         "set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)",
         "set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)",
         "set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)",
@@ -62,6 +67,10 @@ def render_toolchain_file(
     if soabi:
         lines += [f"set(Python_SOABI {soabi})", f"set(Python3_SOABI {soabi})", "set(PYBIND11_USE_CROSSCOMPILING ON)"]
     return "\n".join(lines) + "\n"
+
+
+def _pkgconfig_folders(prefixes: tuple[Path, ...]) -> str:
+    return ":".join(str(prefix / room / "pkgconfig") for prefix in prefixes for room in ("lib", "share"))
 
 
 def _set(name: str, value: str | Path) -> str:
@@ -104,3 +113,8 @@ def build_command(tree: Path) -> Command:
 
 def install_command(tree: Path, prefix: Path, component: str) -> Command:
     return Command(tool("cmake"), "--install", tree, "--prefix", prefix, "--component", component, env=CLEAN_BUILD_ENV)
+
+
+def install_all_command(tree: Path, destination: Path) -> Command:
+    """Every component, below `destination`: what a project installs by absolute path must not reach this machine."""
+    return Command(tool("cmake"), "--install", tree, env={**CLEAN_BUILD_ENV, "DESTDIR": str(destination)})

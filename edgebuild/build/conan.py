@@ -1,4 +1,4 @@
-"""Third-party libraries through Conan: cross-built once per toolchain from the locked recipes in cpp_core/.
+"""Third-party libraries through Conan, the core's and those of a user's project: cross-built once per toolchain.
 
 Conan alone takes a second to say that nothing is to do, so it is started only when the product is missing.
 """
@@ -7,73 +7,123 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sysconfig
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from edgebuild.build import cmake
+from edgebuild.build.conan_profile import write_settings
 from edgebuild.digest import digest_of, digest_tree
 from edgebuild.errors import BuildError, ConfigError, NotAvailable
 from edgebuild.fetch import cached_path, fetch, fetch_all
 from edgebuild.log import Step
-from edgebuild.model.arch import host_arch
 from edgebuild.model.product import Toolchain
 from edgebuild.model.recipe import Download
 from edgebuild.run import CLEAN_BUILD_ENV, Command, Runner
-from edgebuild.workspace import Workspace, write_atomic
+from edgebuild.workspace import Workspace
 
 _INDEX = "edgecore"  # the remote that is our own recipes folder
 
-# core.sources:download_cache: Conan takes sources from there by sha256 and never asks the network for them.
-# The timeouts are for Conan Center, which may be out of reach.
-_GLOBAL_CONF = """\
-core:non_interactive=True
-core.net.http:timeout=5
-core.net.http:max_retries=0
-core.sources:download_cache={sources}
-"""
-
 # How Conan says that conan.lock and the recipes differ: the version, or the content of a recipe.
 _LOCK_MISMATCH = ("not in lockfile", "A specific revision")
+_NO_RECIPE = "Unable to find '"
+_GENERATORS = "conan"  # what a conanfile's generators wrote, below a prefix
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which libraries: all that a conanfile (.py or .txt) asks for, or just some references.
+
+    name: the project whose conanfile it is.
+    """
+
+    name: str
+    conanfile: Path
+    references: tuple[str, ...] = ()
+
+    @property
+    def lock(self) -> Path | None:
+        lock = self.conanfile.with_name("conan.lock")
+        return lock if lock.is_file() else None
 
 
 def deps_digest(ws: Workspace) -> str:
-    """Everything but the toolchain that decides the libraries: recipes, what the core asks for, lock."""
+    """Everything but the toolchain that decides the core's libraries: recipes, what the core asks for, lock."""
     return digest_tree(ws.core_source, only=("conanfile.py", "conan.lock", "recipes/**/*"))
 
 
 def provide_deps(
     toolchain: Toolchain, sources: tuple[Download, ...], *, core_only: bool = False, ws: Workspace, run: Runner
 ) -> Path:
-    """One relocatable prefix (include/, lib/, licenses/NAME/) with all libraries, for CMAKE_PREFIX_PATH.
+    """One relocatable prefix (include/, lib/, licenses/NAME/) with all of the core's libraries, for CMAKE_PREFIX_PATH.
 
     sources: recipes/sources.yaml, where each library's source comes from. core_only: just the libraries whose
     source needs no distribution, on a machine without one.
     Raises NotAvailable (a source is missing), ConfigError (the lock does not match), BuildError.
     """
     wanted = portable_sources(sources) if core_only else sources
-    key = digest_of([deps_digest(ws), toolchain.digest, toolchain.floor, toolchain.arch.name, core_only])
-    name = f"libraries-{toolchain.arch.name}"
     locked = json.loads((ws.core_source / "conan.lock").read_text())["requires"]
-    requires = references_of(wanted, locked) if core_only else ()
+    references = references_of(wanted, locked) if core_only else ()
+    asked = Asked("edgecore", ws.core_source / "conanfile.py", references)
+    key = digest_of([deps_digest(ws), toolchain.digest, toolchain.floor, toolchain.arch.name, core_only])
+    return _provide(f"libraries-{toolchain.arch.name}", key, asked, wanted, toolchain, ws=ws, run=run)
 
+
+def provide_project_deps(
+    name: str, conanfile: Path, toolchain: Toolchain, sources: tuple[Download, ...], *, ws: Workspace, run: Runner
+) -> Path:
+    """The same for a user's project: our recipes first, Conan Center for what has none there.
+
+    sources: as in provide_deps; only those of libraries that the conanfile or its lock names are fetched.
+    """
+    asked = Asked(name, conanfile)
+    texts = [path.read_text(errors="replace") for path in (asked.conanfile, asked.lock) if path]
+    wanted = sources_of(texts, sources, ws.core_source / "recipes")
+    key = digest_of([deps_digest(ws), toolchain.digest, toolchain.floor, toolchain.arch.name, conanfile.suffix, texts])
+    return _provide(f"libraries-{name}-{toolchain.arch.name}", key, asked, wanted, toolchain, ws=ws, run=run)
+
+
+def prefixes_of(deps: Path) -> tuple[Path, ...]:
+    """Folders for CMAKE_PREFIX_PATH: what CMakeDeps wrote, where a conanfile asks for it, before the libraries."""
+    written = {path.parent for path in (deps / _GENERATORS).rglob("*onfig.cmake")}
+    return (*sorted(written), deps)
+
+
+def _provide(
+    name: str,
+    key: str,
+    asked: Asked,
+    sources: tuple[Download, ...],
+    toolchain: Toolchain,
+    *,
+    ws: Workspace,
+    run: Runner,
+) -> Path:
     def make(product: Path) -> None:
-        if not core_only:
+        if any(source.file.startswith("ffmpeg") for source in sources):
             _require_make()
         # A home per set of recipes: in a shared one the lock could pick a recipe that has since been edited.
         home = ws.cache / "conan" / deps_digest(ws)[:16]
         with ws.lock("conan"):  # Conan's cache takes one writer at a time
-            _prefill_sources(home / "sources" / "s", wanted, ws=ws)
-            _write_settings(home, toolchain)
-            with ws.scratch("conan") as scratch:
-                log_file = ws.log_file(f"{name}-{key[:8]}")
-                profile = toolchain.arch.name
-                _install(profile, requires, product, home=home, scratch=scratch, log_file=log_file, ws=ws, run=run)
+            _prefill_sources(home / "sources" / "s", sources, ws=ws)
+            write_settings(home, toolchain)
+            log_file = ws.log_file(f"{name}-{key[:8]}")
+            _install(asked, toolchain.arch.name, product, home=home, log_file=log_file, ws=ws, run=run)
 
-    title = f"Building the third-party libraries for {toolchain.arch.name} (minutes, once)"
+    title = f"Building the third-party libraries of {asked.name} for {toolchain.arch.name} (minutes, once)"
     return ws.provide("deps", name, key, make, title)
+
+
+def sources_of(texts: list[str], sources: tuple[Download, ...], recipes: Path) -> tuple[Download, ...]:
+    """Those of recipes that a conanfile or lock names ("libjpeg-turbo/2.1.5")."""
+    data = {path.parts[-3]: path.read_text() for path in recipes.glob("*/all/conandata.yml")}
+    named = [name for name in data if any(re.search(rf"(?<![\w.+-]){re.escape(name)}/", text) for text in texts)]
+    return tuple(source for source in sources if any(source.sha256 in data[name] for name in named))
 
 
 def portable_sources(sources: tuple[Download, ...]) -> tuple[Download, ...]:
@@ -88,124 +138,92 @@ def references_of(sources: tuple[Download, ...], locked: list[str]) -> tuple[str
     return tuple(reference for reference in references if reference.partition("/")[0] in projects)
 
 
-def render_profile(toolchain: Toolchain, toolchain_file: Path) -> str:
-    """Conan's host profile.
-
-    By default neither toolchain nor floor would change a package id, so both are named in it. The compiler
-    version is the newest that Conan's settings know; the digest says which compiler it really is.
-    """
-    compilers = json.dumps({"c": str(toolchain.cc), "cpp": str(toolchain.cxx)})
-    c_flags, link_flags = json.dumps(toolchain.c_flags), json.dumps(toolchain.link_flags)
-    return f"""\
-[settings]
-os=Linux
-arch={toolchain.arch.conan}
-build_type=Release
-compiler=clang
-compiler.version=20
-compiler.libcxx=libc++
-compiler.cppstd=17
-[conf]
-tools.build:compiler_executables={compilers}
-tools.build:cflags={c_flags}
-tools.build:cxxflags={c_flags}
-tools.build:sharedlinkflags={link_flags}
-tools.build:exelinkflags={link_flags}
-tools.cmake.cmaketoolchain:user_toolchain={json.dumps([str(toolchain_file)])}
-tools.cmake.cmaketoolchain:generator=Ninja
-tools.info.package_id:confs=["user.edgebuild:.*"]
-user.edgebuild:toolchain={toolchain.digest}
-user.edgebuild:floor={toolchain.floor}
-[buildenv]
-AR={toolchain.ar}
-RANLIB={toolchain.ranlib}
-NM={toolchain.nm}
-STRIP={toolchain.strip}
-"""
-
-
-def render_build_profile(toolchain: Toolchain) -> str:
-    """Conan's build profile: the machine we are on, whose compiler makes code generators."""
-    compilers = json.dumps({"c": str(toolchain.host_cc), "cpp": str(toolchain.host_cxx)})
-    return f"""\
-[settings]
-os=Linux
-arch={host_arch().conan}
-[conf]
-tools.build:compiler_executables={compilers}
-"""
-
-
-def remotes_to_ask(lock: str, recipes: Path) -> tuple[str, ...]:
-    """Arguments that keep Conan to our own index unless the lock names a library that has no recipe there.
+def _install(
+    asked: Asked, profile: str, product: Path, *, home: Path, log_file: Path, ws: Workspace, run: Runner
+) -> None:
+    """`conan install` of what is asked for into product, from our own recipes alone if they suffice.
 
     A remote that is asked must answer: Conan ends with an error when Conan Center is out of reach.
     """
-    locked = {reference.partition("/")[0] for reference in json.loads(lock)["requires"]}
-    ours = {path.parent.name for path in recipes.glob("*/config.yml")}
-    return () if locked - ours else (f"--remote={_INDEX}",)
-
-
-def _write_settings(home: Path, toolchain: Toolchain) -> None:
-    """Conan's own configuration. It stays, so that a failure can be looked into by hand (CONAN_HOME=… conan …)."""
-    profiles = home / "profiles"
-    # Flags travel in the profile, which recipes without CMake read too.
-    flagless = msgspec.structs.replace(toolchain, c_flags=(), link_flags=())
-    toolchain_file = profiles / f"{toolchain.arch.name}.cmake"
-    write_atomic(toolchain_file, cmake.render_toolchain_file(flagless, prefixes=(), prefix_map={}))
-    write_atomic(profiles / toolchain.arch.name, render_profile(toolchain, toolchain_file))
-    write_atomic(profiles / "default", render_build_profile(toolchain))
-    write_atomic(home / "global.conf", _GLOBAL_CONF.format(sources=home / "sources"))
-
-
-def _install(
-    profile: str,
-    requires: tuple[str, ...],
-    product: Path,
-    *,
-    home: Path,
-    scratch: Path,
-    log_file: Path,
-    ws: Workspace,
-    run: Runner,
-) -> None:
-    """`conan install` of some references, or of all that cpp_core/conanfile.py asks for, into product."""
-    source = ws.core_source
-    lock = source / "conan.lock"
     environment = _environment(home)
-    add_index = Command(
-        cmake.tool("conan"), "remote", "add", _INDEX, source,
+    generators = product / _GENERATORS
+    # Build trees are ten times the libraries; those of a failure stay, to be looked into.
+    clean = Command(cmake.tool("conan"), "cache", "clean", "*", "--build", env=environment)
+    run(_index_command(ws.core_source, environment), log_file=log_file)
+    if not asked.lock:
+        renew = _lock_command(asked, profile, home)
+        ws.log.note(f"{asked.conanfile}: no conan.lock beside it, so library versions are not pinned: `{renew}`")
+    try:
+        ours, all_remotes = (f"--remote={_INDEX}",), ()
+        for remotes in (ours, all_remotes):
+            install = install_command(asked, profile, remotes, product, generators, ws.core_source, environment)
+            try:
+                run(install, log_file=log_file)
+                break
+            except BuildError:
+                if remotes == all_remotes or _NO_RECIPE not in log_file.read_text(errors="replace"):
+                    raise
+                if ws.offline:
+                    raise _not_ours(log_file) from None
+        run(clean, log_file=log_file)
+    except BuildError as err:
+        if not asked.lock or not any(sign in log_file.read_text(errors="replace") for sign in _LOCK_MISMATCH):
+            raise
+        msg = f"{asked.lock}: no longer matches the recipes and versions that {asked.conanfile.name} asks for"
+        hint = f"if the change is wanted, renew it: {_lock_command(asked, profile, home)}"
+        raise ConfigError(msg, hint) from err
+    if not any(generators.rglob("*onfig.cmake")):
+        shutil.rmtree(generators, ignore_errors=True)  # the scripts that Conan writes for a shell
+
+
+def _index_command(core_source: Path, environment: Mapping[str, str | None]) -> Command:
+    return Command(
+        cmake.tool("conan"), "remote", "add", _INDEX, core_source,
         "--type=local-recipes-index",
         "--index=0",
         "--force",
         env=environment,
     )  # fmt: skip
-    install = Command(
+
+
+def install_command(
+    asked: Asked,
+    profile: str,
+    remotes: tuple[str, ...],
+    product: Path,
+    generators: Path,
+    core_source: Path,
+    environment: Mapping[str, str | None],
+) -> Command:
+    """remotes: arguments that keep Conan to some; none: all that it knows."""
+    return Command(
         cmake.tool("conan"), "install",
-        *([f"--requires={reference}" for reference in requires] or [str(source)]),
+        *([f"--requires={reference}" for reference in asked.references] or [str(asked.conanfile)]),
         f"--profile:host={profile}",
+        # What CMakeDeps writes is for the consumer's build type, and CMake drops what is for another one.
+        f"--settings:host=&:build_type={cmake.BUILD_TYPE}",
+        # CMakeToolchain would write a file into the user's sources.
+        "--conf:host=tools.cmake.cmaketoolchain:user_presets=",
         "--build=missing",
-        f"--lockfile={lock}",
-        *remotes_to_ask(lock.read_text(), source / "recipes"),
-        f"--deployer={source / 'recipes' / 'prefix.py'}",
+        f"--lockfile={asked.lock or ''}",
+        *remotes,
+        f"--deployer={core_source / 'recipes' / 'prefix.py'}",
         f"--deployer-folder={product}",
-        f"--output-folder={scratch}",
+        f"--output-folder={generators}",
         env=environment,
     )  # fmt: skip
-    # Build trees are ten times the libraries; those of a failure stay, to be looked into.
-    clean = Command(cmake.tool("conan"), "cache", "clean", "*", "--build", env=environment)
-    run(add_index, log_file=log_file)
-    try:
-        run(install, log_file=log_file)
-        run(clean, log_file=log_file)
-    except BuildError as err:
-        if not any(sign in log_file.read_text(errors="replace") for sign in _LOCK_MISMATCH):
-            raise
-        msg = f"{lock}: no longer matches the recipes and versions that cpp_core asks for"
-        options = f"-pr:h={profile} --remote={_INDEX} --lockfile= --lockfile-out={lock}"
-        renew = f"CONAN_HOME={home} {cmake.tool('conan')} lock create {source} {options}"
-        hint = f"if the change is wanted, renew it: {renew}"
-        raise ConfigError(msg, hint) from err
+
+
+def _lock_command(asked: Asked, profile: str, home: Path) -> str:
+    """What a person may run to pin, or pin anew."""
+    options = f"-pr:h {profile} --remote={_INDEX} --lockfile= --lockfile-out={asked.conanfile.with_name('conan.lock')}"
+    return f"CONAN_HOME={home} {cmake.tool('conan')} lock create {asked.conanfile} {options}"
+
+
+def _not_ours(log_file: Path) -> NotAvailable:
+    match = re.search(_NO_RECIPE + r"([^']+)'", log_file.read_text(errors="replace"))
+    msg = f"{match[1] if match else 'a library'}: has no recipe of ours, and --offline forbids asking Conan Center"
+    return NotAvailable(msg, "run once without --offline.")
 
 
 def _prefill_sources(folder: Path, downloads: tuple[Download, ...], *, ws: Workspace) -> None:

@@ -13,7 +13,7 @@ from edgebuild.config.cmakelists import stated_version
 from edgebuild.config.targets import resolve_names, row_names
 from edgebuild.config.yaml import load_yaml
 from edgebuild.errors import BuildError, ConfigError, ConfigErrors, NotAvailable
-from edgebuild.model.project import Format, HealthSpec, Project, SourceSpec, seconds
+from edgebuild.model.project import Format, HealthSpec, Project, SourceSpec, command_words, seconds
 from edgebuild.run import Command, Runner
 
 _Wish = Format | tuple[Format, ...]
@@ -83,11 +83,6 @@ def require_releasable(version: str) -> None:
     if version.endswith(_DIRTY):
         msg = f"{version}: the tree has changes that no commit has, so it cannot be released"
         raise ConfigError(msg, "commit them (`git status` shows which); building and running work without.")
-
-
-def command_words(command: str) -> tuple[str, ...]:
-    """A `run` or `health.cmd` line as words; ${APP}, ${STATE} and ${RUN} stay as they are."""
-    return tuple(shlex.split(command))
 
 
 def _git_version(folder: Path, run: Runner) -> str:

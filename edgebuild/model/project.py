@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import Annotated, Literal
 
 import msgspec
@@ -21,6 +22,11 @@ def seconds(duration: str) -> float:
     match = re.fullmatch(r"([\d.]+)(ms|s|m|h)", duration)
     assert match, duration
     return float(match[1]) * _UNIT_S[match[2]]
+
+
+def command_words(command: str) -> tuple[str, ...]:
+    """A `run` or `health.cmd` line as words; ${APP}, ${STATE} and ${RUN} stay as they are."""
+    return tuple(shlex.split(command))
 
 
 class SourceSpec(Record, frozen=True):

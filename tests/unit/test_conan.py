@@ -10,7 +10,14 @@ import msgspec
 import pytest
 import yaml
 
-from edgebuild.build.conan import portable_sources, provide_deps, remotes_to_ask, render_build_profile, render_profile
+from edgebuild.build.conan import (
+    portable_sources,
+    prefixes_of,
+    provide_deps,
+    provide_project_deps,
+    sources_of,
+)
+from edgebuild.build.conan_profile import render_build_profile, render_profile
 from edgebuild.errors import BuildError, ConfigError, NotAvailable
 from edgebuild.model.arch import ARCHES
 from edgebuild.model.product import Toolchain
@@ -29,21 +36,33 @@ TOOLCHAIN = Toolchain(
 
 
 class FakeConan:
-    """Remembers commands; `install` puts one header into the deployer's folder, or fails with `error`."""
+    """Remembers commands; `install` puts one header into the deployer's folder, or fails with `error`.
 
-    def __init__(self, error: str = "") -> None:
+    ours: it fails only while it is kept to our own index. generators: files that a conanfile asks for.
+    """
+
+    def __init__(self, error: str = "", *, ours: bool = False, generators: tuple[str, ...] = ()) -> None:
         self.commands: list[Command] = []
         self.error = error
+        self.ours = ours
+        self.generators = generators
+
+    def installs(self) -> list[tuple[str, ...]]:
+        return [command.argv for command in self.commands if command.argv[1] == "install"]
 
     def __call__(self, command: Command, *, log_file: Path | None = None, check: bool = True) -> Completed:
         self.commands.append(command)
         if command.argv[1] == "install":
             assert log_file is not None
-            log_file.write_text(self.error)
-            if self.error:
+            if self.error and not (self.ours and "--remote=edgecore" not in command.argv):
+                log_file.write_text(self.error)
                 raise BuildError("conan failed", f"whole log: {log_file}")
-            folder = next(each for each in command.argv if each.startswith("--deployer-folder="))
-            (Path(folder.partition("=")[2]) / "library.h").touch()
+            options = dict(word.split("=", 1) for word in command.argv if word.startswith("--") and "=" in word)
+            (Path(options["--deployer-folder"]) / "library.h").touch()
+            for name in self.generators:
+                place = Path(options["--output-folder"]) / name
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.touch()
         return Completed(0)
 
 
@@ -136,9 +155,78 @@ def test_the_profile_names_the_compilers_of_both_machines_and_what_package_ids_d
     assert '"c": "/opt/tools/host-cc"' in render_build_profile(TOOLCHAIN)
 
 
-def test_conan_center_is_asked_only_for_what_our_index_lacks() -> None:
-    assert remotes_to_ask((CORE / "conan.lock").read_text(), RECIPES) == ("--remote=edgecore",)
-    assert remotes_to_ask('{"requires": ["zlib/1.3.1#aa%1"]}', RECIPES) == ()
+_GONE = "ERROR: Package 'zlib/1.3.1' not resolved: Unable to find 'zlib/1.3.1' in remotes."
+
+
+@pytest.fixture
+def conanfile(tmp_path: Path) -> Path:
+    """Of a user's project that wants a library of ours and one of others."""
+    path = tmp_path / "guard" / "conanfile.txt"
+    path.parent.mkdir()
+    path.write_text("[requires]\nlibjpeg-turbo/2.1.5\nzlib/1.3.1\n")
+    return path
+
+
+def test_conan_center_is_asked_only_for_what_our_index_lacks(
+    fetched: Workspace, sources: tuple[Download, ...], conanfile: Path
+) -> None:
+    alone, with_center = FakeConan(), FakeConan(_GONE, ours=True)
+    provide_deps(TOOLCHAIN, sources, ws=fetched, run=alone)
+    assert ["--remote=edgecore" in argv for argv in alone.installs()] == [True]
+    provide_project_deps("guard", conanfile, TOOLCHAIN, sources, ws=fetched, run=with_center)
+    assert ["--remote=edgecore" in argv for argv in with_center.installs()] == [True, False]
+
+
+def test_offline_says_which_library_is_not_ours(
+    fetched: Workspace, sources: tuple[Download, ...], conanfile: Path
+) -> None:
+    conan = FakeConan(_GONE, ours=True)
+    with pytest.raises(NotAvailable, match=r"zlib/1\.3\.1: has no recipe of ours"):
+        provide_project_deps("guard", conanfile, TOOLCHAIN, sources, ws=replace(fetched, offline=True), run=conan)
+    assert len(conan.installs()) == 1
+
+
+def test_a_project_fetches_the_sources_of_what_it_asks_for_and_no_others(
+    fetched: Workspace, sources: tuple[Download, ...], conanfile: Path
+) -> None:
+    provide_project_deps("guard", conanfile, TOOLCHAIN, sources, ws=fetched, run=FakeConan())
+    (home,) = (fetched.cache / "conan").iterdir()
+    (wanted,) = (each for each in sources if each.file.startswith("libjpeg-turbo"))
+    assert [path.name for path in (home / "sources" / "s").iterdir()] == [wanted.sha256]
+    assert sources_of(["my-ffmpeg/6.0, doctest/2.4.9"], sources, RECIPES) == tuple(
+        each for each in sources if each.file.startswith("doctest")
+    )
+
+
+def test_a_projects_libraries_follow_its_conanfile_and_its_lock(
+    fetched: Workspace, sources: tuple[Download, ...], conanfile: Path
+) -> None:
+    conan = FakeConan()
+
+    def provide() -> Path:
+        return provide_project_deps("guard", conanfile, TOOLCHAIN, sources, ws=fetched, run=conan)
+
+    first = provide()
+    conanfile.with_name("conan.lock").write_text('{"requires": []}')
+    locked = provide()
+    conanfile.write_text("[requires]\nlibjpeg-turbo/2.1.5\n")
+    assert len({first, locked, provide()}) == 3
+    locks = [word for argv in conan.installs() for word in argv if word.startswith("--lockfile=")]
+    assert locks == ["--lockfile=", *[f"--lockfile={conanfile.with_name('conan.lock')}"] * 2]
+    count = len(conan.commands)
+    provide()
+    assert len(conan.commands) == count, "Conan was started although nothing was to do"
+
+
+def test_packages_that_a_generator_describes_are_found_before_the_libraries(
+    fetched: Workspace, sources: tuple[Download, ...], conanfile: Path
+) -> None:
+    conan = FakeConan(generators=("build/generators/zlib-config.cmake", "conanbuild.sh"))
+    deps = provide_project_deps("guard", conanfile, TOOLCHAIN, sources, ws=fetched, run=conan)
+    assert prefixes_of(deps) == (deps / "conan" / "build" / "generators", deps)
+    plain = provide_deps(TOOLCHAIN, sources, ws=fetched, run=FakeConan(generators=("conanbuild.sh",)))
+    assert prefixes_of(plain) == (plain,)
+    assert not (plain / "conan").exists()
 
 
 def test_urls_stand_only_beside_bytes_that_upstream_publishes(sources: tuple[Download, ...]) -> None:
