@@ -1,6 +1,7 @@
 # make demo: all set-up and the main job.   make test: all set-up and all tests.
+# make kills: 100 deployments, each with something killed in the midst of it.
 .POSIX:
-.PHONY: help demo test lint unit build e2e bare clean
+.PHONY: help demo test lint unit build e2e kills bare clean
 
 STAGE = sh .ci/stage
 EDGEBUILD = .venv/bin/edgebuild
@@ -29,6 +30,9 @@ unit:
 
 build:
 	@$(STAGE) build $(EDGEBUILD) build --all
+
+kills:
+	@EDGEBUILD_KILLS=100 $(PYTHON) -m pytest -q -rA tests/e2e/test_kills.py
 
 e2e:
 	@$(STAGE) binfmt sh .ci/binfmt
