@@ -30,7 +30,8 @@ def deploy_fleet(rack: Rack, release: Path, workshop: Workshop) -> Ended:
     boxes = "".join(f"  - {{id: {box.name}, address: 'root@{box.address}:{box.port}'}}\n" for box in rack.boxes)
     fleet = rack.folder / "fleet.yaml"
     fleet.write_text(
-        f"release: {release}\nboxes:\n{boxes}defaults: {{key: {rack.client_key}}}\nrollout: {{canary: 1, parallel: 4}}\n"
+        f"release: {release}\nboxes:\n{boxes}"
+        f"defaults: {{key: {rack.client_key}}}\nrollout: {{canary: 1, parallel: 4}}\n"
     )
     words = ("--known-hosts", known_hosts, "--trusted", workshop.trusted, "--json")
     return edgebuild("deploy", fleet, *words, timeout_s=600)
