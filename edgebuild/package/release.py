@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -60,11 +60,9 @@ def verify_folder(folder: Path, trusted: Sequence[PublicKey]) -> Opened:
     key = _require_signed(content, folder, trusted)
     release = _decode(content, folder / MANIFEST)
     _require_sane(release, folder / MANIFEST)
-    for row in release.rows.values():
-        for payload in row.payloads:
-            require_bytes(folder / payload.archive, sha256=payload.sha256, size_bytes=payload.size_bytes)
-            compare = _compare_tarball if payload.format == "tarball" else _compare_image
-            compare(payload, folder / payload.archive)
+    reasons = [reason for row in release.rows.values() for each in row.payloads for reason in _reasons(each, folder)]
+    if reasons:
+        raise VerificationError("\n".join(each.message for each in reasons), reasons[0].hint)
     return Opened(release, key)
 
 
@@ -150,6 +148,19 @@ def _require_sane(release: Release, path: Path) -> None:
             require(is_plain_name(payload.archive), f"archive '{payload.archive}' is not the name of a file beside it")
             identity = payload_id(release.version, payload.sha256, release.run, release.health)
             require(payload.id == identity, f"{payload.archive}: id {payload.id}, expected {identity}")
+
+
+def _reasons(payload: Payload, folder: Path) -> Iterator[VerificationError]:
+    """Why an archive is not what the manifest says; nothing if it is."""
+    path = folder / payload.archive
+    try:
+        require_bytes(path, sha256=payload.sha256, size_bytes=payload.size_bytes)
+        if payload.format == "tarball":
+            _compare_tarball(payload, path)
+        else:
+            _compare_image(payload, path)
+    except VerificationError as err:
+        yield err
 
 
 def _compare_tarball(payload: Payload, path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -54,8 +53,9 @@ def describe(project: Project, artifacts: Sequence[Artifact], *, version: str, o
 def seal(release: Release, key: SigningKey, *, ws: Workspace) -> Path:
     """out/releases/NAME-VERSION: manifest, signature and archives. It appears whole or not at all.
 
-    The archives are hard links where the file system has them. What lies there already and is the same, stays;
-    a release of the same version with other bytes makes way. Raises VerificationError.
+    The archives are copies, because a hard link would change with whatever writes into out/ROW later. What lies
+    there already and is the same, stays; a release of the same version with other bytes makes way.
+    Raises VerificationError.
     """
     place = ws.out / RELEASES / f"{release.name}-{release.version}"
     texts = {MANIFEST: canonical(release)}
@@ -66,7 +66,7 @@ def seal(release: Release, key: SigningKey, *, ws: Workspace) -> Path:
         with _appearing(place) as fresh:
             for target, row in release.rows.items():
                 for payload in row.payloads:
-                    _link(ws.out / target / payload.archive, fresh / payload.archive)
+                    shutil.copyfile(ws.out / target / payload.archive, fresh / payload.archive)
             for name, text in texts.items():
                 (fresh / name).write_bytes(text)
             verify_folder(fresh, (key.public,))  # what could not be opened again never appears
@@ -117,13 +117,6 @@ def _is_there(place: Path, texts: dict[str, bytes], release: Release) -> bool:
     return all(
         (place / name).is_file() and (place / name).read_bytes() == text for name, text in texts.items()
     ) and all((place / name).is_file() and sha256_file(place / name) == sha256 for name, sha256 in paths.items())
-
-
-def _link(source: Path, place: Path) -> None:
-    try:
-        os.link(source, place)
-    except OSError:  # another file system, or one without hard links
-        shutil.copyfile(source, place)
 
 
 @contextlib.contextmanager

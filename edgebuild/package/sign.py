@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import itertools
 import os
 import struct
 from collections.abc import Sequence
@@ -100,6 +101,18 @@ def generate_key(key_file: Path, *, comment: str) -> SigningKey:
         file.write(key.serialize())
     write_atomic(public_file(key_file), key.public.line + "\n")
     return key
+
+
+def set_aside(key_file: Path) -> Path | None:
+    """Renames a key and its `.pub`, so that a new one can have the name. Returns the old key's new place, if any."""
+    if not (key_file.exists() or public_file(key_file).exists()):
+        return None
+    places = (key_file.with_name(f"{key_file.name}.old{number}") for number in itertools.count(1))
+    place = next(each for each in places if not (each.exists() or public_file(each).exists()))
+    for before, after in ((key_file, place), (public_file(key_file), public_file(place))):
+        if before.exists():
+            before.rename(after)
+    return place
 
 
 def load_key(key_file: Path) -> SigningKey:
