@@ -19,6 +19,7 @@ from edgebuild.workspace import Workspace, find_project
 
 # Verb -> one line of help. Modules are imported when their verb is called: start-up time is a feature.
 _VERBS = {
+    "init": "Write a first edgebuild.yaml for a CMake project.",
     "build": "Cross-compile for a target and prove that the box can load the result.",
     "run": "Run a program of a built artifact, natively or under emulation.",
     "audit": "Check a file, folder, wheel or tarball against what a target's box can load.",
@@ -29,6 +30,7 @@ _VERBS = {
     "sysroot": "Provide, lock and list distribution sysroots.",
     "toolchain": "Provide, lock and list toolchains.",
     "ci": "List the rows as a CI matrix, or print a workflow that builds them.",
+    "schema": "Print the JSON Schema of edgebuild.yaml or fleet.yaml, for editors.",
     "doctor": "Say what is missing on this machine and what still works without it.",
 }
 

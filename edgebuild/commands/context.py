@@ -12,7 +12,7 @@ import click
 
 from edgebuild.model.project import Project
 from edgebuild.run import Runner
-from edgebuild.workspace import Workspace
+from edgebuild.workspace import PROJECT_FILE, Workspace
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Context:
 
 def current_project(ws: Workspace) -> tuple[Project, Path]:
     """The project we stand in and the folder of its edgebuild.yaml; the core where there is none."""
-    from edgebuild.config.project import PROJECT_FILE, load_project
+    from edgebuild.config.project import load_project
 
     folder = ws.project if (ws.project / PROJECT_FILE).is_file() else ws.core_source
     return load_project(folder), folder

@@ -1,4 +1,4 @@
-"""edgebuild.yaml: found, read, and everything in it that cannot work said at once, before the first download."""
+"""edgebuild.yaml: read, and everything in it that cannot work said at once, before the first download."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from edgebuild.config.yaml import load_yaml
 from edgebuild.errors import BuildError, ConfigError, ConfigErrors, NotAvailable
 from edgebuild.model.project import Format, HealthSpec, Project, SourceSpec, command_words, seconds
 from edgebuild.run import Command, Runner
+from edgebuild.workspace import PROJECT_FILE
 
 _Wish = Format | tuple[Format, ...]
 
-PROJECT_FILE = "edgebuild.yaml"
 RUN_VARIABLES = ("APP", "STATE", "RUN")
 _DIRTY = "+dirty"
 _DEFAULT = "default"
@@ -31,12 +31,6 @@ _OURS = re.compile(
     r"CMAKE_(TOOLCHAIN_FILE|INSTALL_PREFIX|INSTALL_LIBDIR|INSTALL_RPATH|PREFIX_PATH|FIND_ROOT_PATH.*|SYSTEM_.*|SYSROOT"
     r"|MAKE_PROGRAM|(C|CXX)_COMPILER|AR|RANLIB|NM|STRIP|OBJCOPY)"
 )
-
-
-def find_project(start: Path) -> Path | None:
-    """The folder with edgebuild.yaml, `start` or the nearest above it."""
-    start = start.absolute()
-    return next((folder for folder in (start, *start.parents) if (folder / PROJECT_FILE).is_file()), None)
 
 
 def load_project(folder: Path) -> Project:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from edgebuild.config.cmakelists import stated_name, stated_programs, stated_version
-from edgebuild.config.project import find_project, load_project, project_version, require_releasable
+from edgebuild.config.project import load_project, project_version, require_releasable
 from edgebuild.errors import ConfigError, ConfigErrors
 from edgebuild.model.project import HealthSpec, Project, command_words
 from edgebuild.run import run
-from edgebuild.workspace import shipped_data
+from edgebuild.workspace import find_project, shipped_data
 
 WHOLE = """\
 name: store-guard
