@@ -63,7 +63,7 @@ class Box:
 
     def path(self, path: str) -> Path:
         """A place on the box's disk as seen from here; root only. An absolute link in it leads to this machine's."""
-        return Path(f"/proc/{self._keeper.pid}/root/boot/root") / path.lstrip("/")
+        return Path(f"/proc/{self._keeper.pid}/root") / "boot/root" / path.lstrip("/")
 
     def boot(self) -> None:
         """Returns when the box answers on its SSH port."""

@@ -94,9 +94,9 @@ def test_what_was_written_survives_a_power_cut_and_what_ran_does_not(kind: str, 
 
 
 def test_reboot_ends_the_box_only_and_it_comes_back(small: Box) -> None:
-    output(small.run("touch /tmp/before"))
+    output(small.run("touch /run/before"))
     small.run("reboot")
-    wait_for(lambda: small.run("test ! -e /tmp/before").code == 0)
+    wait_for(lambda: small.run("test ! -e /run/before").code == 0)
 
 
 def test_a_full_disk_is_full(small: Box) -> None:
@@ -116,7 +116,7 @@ def test_a_box_sees_only_itself(kind: str, request: pytest.FixtureRequest) -> No
         box.run("kill -9 -1")
         assert outside.poll() is None
         outside.kill()
-    assert box.run("mknod /tmp/disk b 254 0").code != 0, "the machine's disks are out of reach"
+    assert box.run("mknod /run/disk b 254 0").code != 0, "the machine's disks are out of reach"
     assert box.run("echo 1 > /proc/sys/kernel/panic").code != 0
     box.off()
     box.on()
