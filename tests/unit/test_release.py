@@ -189,6 +189,15 @@ def with_a_file_more(release: Release) -> Release:
     return with_payload(release, files=(*files, msgspec.structs.replace(files[0], path="bin/beat2")))
 
 
+def out_of_order(release: Release) -> Release:
+    return with_payload(release, files=release.rows["generic-arm64"].payloads[0].files[::-1])
+
+
+def with_a_file_twice(release: Release) -> Release:
+    files = release.rows["generic-arm64"].payloads[0].files
+    return with_payload(release, files=(files[0], *files))
+
+
 def as_an_image(release: Release) -> Release:
     return with_payload(release, format="image", image="beat:1.0", image_id="sha256:" + "0" * 64)
 
@@ -215,6 +224,8 @@ def as_an_image(release: Release) -> Release:
         (lambda it: other_file(it, path="../bin/beat"), "is in the manifest and not in the archive"),
         (without_a_file, "'bin/beat' is in the archive and not in the manifest"),
         (with_a_file_more, "'bin/beat2' is in the manifest and not in the archive"),
+        (out_of_order, "the list of files is not in order"),
+        (with_a_file_twice, "the list of files is not in order"),
         (as_an_image, "not an image"),
     ],
 )

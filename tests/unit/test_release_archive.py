@@ -127,6 +127,19 @@ def test_a_header_that_cannot_be_read_is_not_the_end(number: int, tmp_path: Path
         read_tarball(tmp_path / "a.tar.gz")
 
 
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE])
+def test_a_size_below_zero_is_called_damage(kind: bytes, tmp_path: Path) -> None:
+    """Python's own reader goes round in circles over it (CVE-2025-8194), or reads all there is into memory."""
+    info = tarfile.TarInfo("beat/x")
+    info.size, info.type = -512, kind
+    raw = info.tobuf(tarfile.GNU_FORMAT) + bytes(4096)
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(raw))
+    with pytest.raises(
+        VerificationError, match=r"damaged archive \((member 'beat/x' has 0 bytes|a header of -512 bytes)"
+    ):
+        read_tarball(tmp_path / "a.tar.gz")
+
+
 @pytest.mark.parametrize("cut", [1, 9, 40, 200])
 def test_a_truncated_archive_is_called_damaged(cut: int, tmp_path: Path) -> None:
     path = write(tmp_path / "a.tar.gz", *GOOD)

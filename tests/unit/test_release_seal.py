@@ -35,9 +35,8 @@ def built(ws: Workspace, row: str = ARM, *more: Member) -> Artifact:
     return artifact_of(tarball, target=row, abi=ABI)
 
 
-def built_image(ws: Workspace, row: str = ARM, *, says: str = "") -> Product:
+def built_image(ws: Workspace, *, row: str = ARM, says: str = "", config: str = "c" * 64) -> Product:
     """As much of a docker-archive as a release looks into. says: image id of the product, the archive's by default."""
-    config = hashlib.sha256(b"{}").hexdigest()
     contents = {
         "manifest.json": json.dumps([{"Config": f"blobs/sha256/{config}", "RepoTags": [f"beat:1.0-{row}"]}]).encode(),
         "index.json": b'{"manifests": [{"digest": "sha256:1"}]}',
@@ -111,6 +110,12 @@ def test_an_image_that_is_another_than_the_artifact_says_is_never_sealed(ws: Wor
     with pytest.raises(VerificationError, match=r"the manifest says beat:1\.0-generic-arm64 sha256:000"):
         sealed(ws, artifact)
     assert list((ws.out / "releases").iterdir()) == []
+
+
+def test_an_image_id_is_a_digest(ws: Workspace) -> None:
+    artifact = msgspec.structs.replace(built(ws), products=(built_image(ws, config="latest"),))
+    with pytest.raises(VerificationError, match="sha256:latest"):
+        sealed(ws, artifact)
 
 
 def test_debug_files_wheels_and_tests_stay_at_home(ws: Workspace) -> None:

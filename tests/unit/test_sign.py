@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -95,6 +96,23 @@ def test_equal_messages_have_equal_signatures_and_every_changed_byte_is_refused(
 def test_a_damaged_signature_is_called_so(spoil: Callable[[bytes], bytes], message: str) -> None:
     with pytest.raises(VerificationError, match=message):
         verify(MESSAGE, spoil(KEY.sign(MESSAGE)), (KEY.public,), what="x.sig")
+
+
+def rearmored(blob: bytes) -> bytes:
+    """A text as ssh-keygen would write it, around any bytes."""
+    text = base64.b64encode(blob)
+    lines = [text[start : start + 70] for start in range(0, len(text), 70)]
+    return b"\n".join((b"-----BEGIN SSH SIGNATURE-----", *lines, b"-----END SSH SIGNATURE-----", b""))
+
+
+def test_bytes_behind_a_signature_or_a_key_are_refused(tmp_path: Path) -> None:
+    blob = base64.b64decode(b"".join(KEY.sign(MESSAGE).splitlines()[1:-1]))
+    assert rearmored(blob) == KEY.sign(MESSAGE)
+    with pytest.raises(VerificationError, match="bytes behind its end"):
+        verify(MESSAGE, rearmored(blob + b"x"), (KEY.public,), what="x.sig")
+    (tmp_path / "trusted_keys").write_text(f"ssh-ed25519 {base64.b64encode(KEY.public.blob + b'x').decode()}\n")
+    with pytest.raises(ConfigError, match="bytes behind its end"):
+        load_trusted(tmp_path / "trusted_keys")
 
 
 def test_another_message_another_key_and_another_purpose_have_their_own_words(tmp_path: Path) -> None:
