@@ -32,8 +32,10 @@ from edgebuild.model.box import BoxResult, BoxSpec, BoxState, Outcome
 from edgebuild.model.project import HealthSpec
 from edgebuild.model.release import Payload, Release, RowRelease
 
-_RECEIVE_TIMEOUT_S = 600.0  # unpacking and hashing on slow flash, when all bytes are there and nothing moves
-_SWITCH_MARGIN_S = 60.0
+# Silence while the box works. Generous, because a dead link is found by its keep-alives, and the box bounds itself.
+_RECEIVE_TIMEOUT_S = 2400.0  # hashing, unpacking, `docker load` on slow flash
+_SWITCH_MARGIN_S = 300.0  # every file is hashed once more, and the old program has its time to end
+_ROLLBACK_TIMEOUT_S = 3600.0  # only the box knows how long that release's health check may take
 _ASK_AGAIN_S = 2.0
 
 Connect = Callable[[], Transport]
@@ -64,6 +66,21 @@ class Examined:
     payload: Payload | None
     refusals: tuple[Refusal, ...]
     actions: tuple[plans.Action, ...]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """One box's line of --dry-run. actions: none where it runs the release already, and where it is refused."""
+
+    box: str
+    target: str = ""
+    actions: tuple[str, ...] = ()
+    before: str = ""
+    after: str = ""
+    bytes_to_send: int = 0
+    error: str = ""
+    hint: str = ""
+    exit_code: int = 0
 
 
 @dataclass
@@ -139,6 +156,37 @@ def roll_back_one(spec: BoxSpec, home: Home, order: Order, connect: Connect) -> 
             _act(action, home, order, way.transport(), record)
         caught.append(_switch("rollback", state.previous, home, order, way, record))
     return caught[0]
+
+
+def preview_one(spec: BoxSpec, home: Home, order: Order, connect: Connect) -> Preview:
+    """What deploy_one() would do. Changes nothing."""
+    try:
+        with _Way(connect) as way:
+            found = examine(spec, home, order, way.transport())
+    except EdgebuildError as err:
+        return Preview(spec.id, error=err.message, hint=err.hint, exit_code=err.exit_code)
+    error = refused(found.refusals) if found.refusals else None
+    return Preview(
+        spec.id,
+        target=found.row.target if found.row else "",
+        actions=() if error else tuple(action.text for action in found.actions),
+        before=found.state.current,
+        after=found.payload.id if found.payload and not error else found.state.current,
+        bytes_to_send=0 if error else sum(_cost(action, order) for action in found.actions),
+        error=error.message if error else "",
+        hint=error.hint if error else "",
+        exit_code=error.exit_code if error else 0,
+    )
+
+
+def _cost(action: plans.Action, order: Order) -> int:
+    match action:
+        case plans.PushProgram():
+            return len(program())
+        case plans.Receive(payload):
+            return stream_bytes(members(order.release, payload), payload.size_bytes)
+        case plans.Activate():
+            return 0
 
 
 def refused(refusals: tuple[Refusal, ...]) -> BoxError:
@@ -222,18 +270,21 @@ def _send(payload: Payload, home: Home, order: Order, transport: Transport, reco
             step.progress(done, total, "B")
 
         stream = tar_stream(small, order.folder / payload.archive, payload.size_bytes, sent=count)
-        return transport.call(verb_command("receive", home, payload.id), stdin=stream, timeout_s=_RECEIVE_TIMEOUT_S)
+        needed_kb = -(-(payload.size_bytes + payload.unpacked_bytes) // 1024)
+        command = verb_command("receive", home, payload.id, str(needed_kb))
+        return transport.call(command, stdin=stream, timeout_s=_RECEIVE_TIMEOUT_S)
 
 
 def _switch(verb: plans.Switch, wanted: str, home: Home, order: Order, way: _Way, record: _Record) -> BoxResult:
     """The box decides by itself. When its answer is lost, it is asked; when it never began, it is told once more."""
     again = verb == "activate"  # twice to the release before is not the same as once
-    command = verb_command(verb, home, wanted if verb == "activate" else "")
+    command = verb_command(verb, home, *((wanted,) if verb == "activate" else ()))
+    silence_s = order.switch_timeout_s if verb == "activate" else _ROLLBACK_TIMEOUT_S
     with order.log.step(f"{record.box}: switching to {wanted}"):
         for first in (True, False) if again else (True,):
             try:
                 transport = way.transport()
-                reply = transport.call(command, timeout_s=order.switch_timeout_s)
+                reply = transport.call(command, timeout_s=silence_s)
                 if first or reply.code != BUSY:  # busy with what we had begun ourselves
                     return _switched(reply, transport.address, record)
             except ConnectionLost:

@@ -11,6 +11,7 @@ from edgebuild.model.box import BoxState
 
 _PROBE_TIMEOUT_S = 60.0  # a loaded box starts a few dozen small programs for it
 _FIELDS = {field.name: field for field in msgspec.structs.fields(BoxState)}
+_FREE = "home_free_kb"
 _YES_NO = {"yes": True, "no": False}
 
 
@@ -26,25 +27,18 @@ def probe(transport: Transport, home: Home) -> BoxState:
 def parse_state(answer: dict[str, str], address: str) -> BoxState:
     """Strict: the program that answers is the one we sent, so every key is one of ours. Raises BoxError."""
     try:
-        return msgspec.convert({_name(key): _value(key, text) for key, text in answer.items()}, BoxState)
-    except (ValueError, KeyError, msgspec.ValidationError) as err:
+        values = {key: _value(key, text) for key, text in answer.items() if key != _FREE}
+        # A shell's numbers may have 32 bits, so space is told in kB.
+        return msgspec.convert({"free_bytes": int(answer.get(_FREE) or "0") * 1024, **values}, BoxState)
+    except (ValueError, KeyError) as err:
         msg = f"{address}: the probe's answer makes no sense: {err}"
-        raise BoxError(
-            msg, "`edgebuild status BOX` repeats it; a box that lacks basic tools answers like that."
-        ) from err
-
-
-def _name(key: str) -> str:
-    name = {"home_free_kb": "free_bytes"}.get(key, key)
-    if name not in _FIELDS:
-        msg = f"unknown key '{key}'"
-        raise ValueError(msg)
-    return name
+        raise BoxError(msg, "a box that lacks basic tools answers like that.") from err
 
 
 def _value(key: str, text: str) -> str | int | bool | tuple[str, ...]:
-    if key == "home_free_kb":
-        return int(text or "0") * 1024
+    if key not in _FIELDS:
+        msg = f"unknown key '{key}'"
+        raise ValueError(msg)
     kind = _FIELDS[key].type
     if kind is bool:
         return _YES_NO[text]

@@ -14,9 +14,9 @@ from typing import Literal
 
 from edgebuild.deploy.transport import Reply
 from edgebuild.errors import BoxError
+from edgebuild.model.box import Become
 
 Verb = Literal["probe", "receive", "activate", "rollback", "stop", "start"]
-Become = Literal["", "sudo"]
 MARKER = "@edgebuild"
 NO_SPACE, NOT_VERIFIED, BUSY, NOT_HEALTHY, NO_RELEASE, NO_SERVICE = range(10, 16)
 
@@ -65,9 +65,8 @@ def push_command(home: Home) -> str:
     return _marked(home, f"sh -c {shlex.quote(script)}")
 
 
-def verb_command(verb: Verb, home: Home, argument: str = "") -> str:
-    words = ["sh", f"{home.folder}/box.sh", verb, home.folder, *([argument] if argument else [])]
-    return _marked(home, shlex.join(words))
+def verb_command(verb: Verb, home: Home, *arguments: str) -> str:
+    return _marked(home, shlex.join(["sh", f"{home.folder}/box.sh", verb, home.folder, *arguments]))
 
 
 def read_answer(reply: Reply, address: str) -> dict[str, str]:
@@ -90,7 +89,7 @@ def read_answer(reply: Reply, address: str) -> dict[str, str]:
 def failure(reply: Reply, address: str) -> BoxError:
     """What an exit code says, with the last words of the box."""
     meaning, hint = _MEANING.get(reply.code, (f"the box program failed (exit {reply.code})", ""))
-    words = [line.strip() for line in reply.stderr.splitlines() if line.strip()]
+    words = [line.strip().removeprefix("box: ") for line in reply.stderr.splitlines() if line.strip()]
     return BoxError(f"{address}: {meaning}" + (f": {words[-1]}" if words else ""), hint)
 
 

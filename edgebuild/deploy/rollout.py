@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
-from edgebuild.errors import INTERRUPTED
+from edgebuild.errors import INTERRUPTED, BoxError, BoxPending
 from edgebuild.model.box import BoxResult, BoxSpec, Rollout
 
+T = TypeVar("T")
 _WELL = ("unchanged", "updated")
 
 DeployOne = Callable[[BoxSpec], BoxResult]
@@ -34,25 +36,27 @@ def roll_out(boxes: Sequence[BoxSpec], rollout: Rollout, deploy_one: DeployOne) 
                 return _in_order(boxes, results, reason, exit_code=0)
     except KeyboardInterrupt:
         return _in_order(boxes, results, "interrupted", exit_code=INTERRUPTED)
-    interrupted = _all_at_once(rest, rollout.parallel, deploy_one, results)
+    others, interrupted = all_at_once(rest, rollout.parallel, deploy_one)
+    results |= others
     return _in_order(boxes, results, "interrupted", exit_code=INTERRUPTED if interrupted else 0)
 
 
-def exit_code_of(results: Sequence[BoxResult]) -> int:
-    """0: all well. 8: only boxes that are off are left. A single kind of refusal keeps its code; else 7."""
-    if any(result.exit_code == INTERRUPTED for result in results):
+def exit_code_of(codes: Iterable[int]) -> int:
+    """Of all boxes together. 0: all well. 8: only boxes that are off are left. Equal refusals keep theirs; else 7."""
+    kinds = set(codes) - {0}
+    if INTERRUPTED in kinds:
         return INTERRUPTED
-    codes = {result.exit_code for result in results if result.outcome not in (*_WELL, "pending") and result.exit_code}
-    if codes:
-        return codes.pop() if len(codes) == 1 else 7
-    return 8 if any(result.outcome == "pending" for result in results) else 0
+    others = kinds - {BoxPending.exit_code}
+    if not others:
+        return max(kinds, default=0)
+    return others.pop() if len(others) == 1 else BoxError.exit_code
 
 
-def _all_at_once(boxes: Sequence[BoxSpec], parallel: int, deploy_one: DeployOne, results: dict[str, BoxResult]) -> bool:
-    """Whether it was interrupted. Fills `results`."""
+def all_at_once(boxes: Sequence[BoxSpec], parallel: int, ask: Callable[[BoxSpec], T]) -> tuple[dict[str, T], bool]:
+    """Answers by box id, and whether an interrupt kept some boxes from having their turn."""
     interrupted = False
     with ThreadPoolExecutor(max_workers=max(1, parallel), thread_name_prefix="box") as pool:
-        futures: dict[str, Future[BoxResult]] = {box.id: pool.submit(deploy_one, box) for box in boxes}
+        futures = {box.id: pool.submit(ask, box) for box in boxes}
         try:
             for future in futures.values():
                 future.result()
@@ -62,8 +66,7 @@ def _all_at_once(boxes: Sequence[BoxSpec], parallel: int, deploy_one: DeployOne,
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-    results.update({box: future.result() for box, future in futures.items() if not future.cancelled()})
-    return interrupted
+    return {box: future.result() for box, future in futures.items() if not future.cancelled()}, interrupted
 
 
 def _in_order(

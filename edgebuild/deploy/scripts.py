@@ -18,7 +18,6 @@ _URL_TIMEOUT_S = 5
 _PLACE = re.compile(r"\$\{([^}]*)\}")
 _ON_BOX = {name: f'"${{{name}}}"' for name in ("APP", "STATE", "RUN")}  # the box program sets these variables
 _IN_IMAGE = {"APP": "/app", "STATE": "/state", "RUN": "/run"}
-_IMAGE_USER = "65532:65532"
 
 
 def members(release: Release, payload: Payload) -> dict[str, bytes]:
@@ -63,15 +62,12 @@ def render_run(release: Release, payload: Payload) -> str:
     words = split_words(release.run, "run")
     if payload.format == "tarball":
         return f'cd "${{APP}}" || exit 127\nexec {_command(words, _ON_BOX)}\n'
-    name = container_name(release)
     program, *arguments = _image_words(words)
-    # Host network: cameras are found by broadcast, and health.url is asked on the box, as for a tarball.
-    # A container of that name is a leftover of a supervisor that was killed: ours is the only one to start it.
+    # Host network: cameras are found by broadcast, and health.url is asked on the box, as for a tarball. The box
+    # program has removed a container that was left over, and has given the state folder to the image's user.
     return (
-        f"docker rm -f {name} >/dev/null 2>&1\n"
-        f'chown {_IMAGE_USER} "${{STATE}}" || exit 127\n'
         f"exec docker run --rm --init --read-only --network host --tmpfs /tmp --tmpfs /run"
-        f' -v "${{STATE}}:/state" --name {name}'
+        f' -v "${{STATE}}:/state" --name {container_name(release)}'
         f" --entrypoint {shlex.quote(program)} {payload.image_id} {shlex.join(arguments)}".rstrip()
         + "\n"
     )

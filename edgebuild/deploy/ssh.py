@@ -20,8 +20,9 @@ from paramiko.ssh_exception import ConfigParseError
 
 from edgebuild.deploy.channel import converse
 from edgebuild.deploy.known_hosts import HostKey, KnownHosts, host_name, known_hosts
-from edgebuild.deploy.transport import CALL_TIMEOUT_S, Address, ConnectionLost, Login, Reply
+from edgebuild.deploy.transport import CALL_TIMEOUT_S, ConnectionLost, Login, Reply
 from edgebuild.errors import BoxError, BoxPending, ConfigError, EdgebuildError
+from edgebuild.model.box import Address
 
 _CONNECT_TIMEOUT_S = 10
 _HANDSHAKE_TIMEOUT_S = 30  # a slow box computes for seconds before it has proven its key

@@ -2,19 +2,58 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
 
+from edgebuild.errors import ConfigError
 from edgebuild.model.project import Format
 from edgebuild.model.recipe import Record
 
 Outcome = Literal["unchanged", "updated", "rolled_back", "failed", "skipped", "pending"]
 Service = Literal["systemd", "init", "none"]
+Become = Literal["", "sudo"]
+
+
+@dataclass(frozen=True)
+class Address:
+    """ "[user@]host[:port]". "" and 0: what ~/.ssh/config says, else the usual."""
+
+    host: str
+    user: str = ""
+    port: int = 0
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{f'{self.user}@' if self.user else ''}{host}{f':{self.port}' if self.port else ''}"
+
+
+def parse_address(text: str, where: str = "") -> Address:
+    """Takes [v6]:port as well. where: prefix of the message. Raises ConfigError."""
+    user, _, place = text.rpartition("@")
+    if place.startswith("["):
+        host, _, rest = place[1:].partition("]")
+        port = rest.removeprefix(":")
+        malformed = rest not in ("", f":{port}") or rest == ":"
+    elif place.count(":") > 1:
+        host, port, malformed = place, "", False
+    else:
+        host, colon, port = place.partition(":")
+        malformed = bool(colon) and not port
+    number = int(port) if port.isascii() and port.isdigit() and len(port) < 6 else 0
+    usable = host and not host.startswith("-") and not any(letter.isspace() or letter in "/@" for letter in host + user)
+    if malformed or not usable or (port and not 0 < number < 65536) or (text.startswith("@")):
+        msg = f"{where}'{text}' is not a box's address"
+        raise ConfigError(msg, "it is [user@]host[:port], for example root@192.168.1.10:22.")
+    return Address(host, user, number)
 
 
 class BoxSpec(Record, frozen=True):
-    """One box as fleet.yaml names it. address: "[user@]host[:port]". "" means: what `defaults` says."""
+    """One box as fleet.yaml names it. address: "[user@]host[:port]". "" means: what `defaults` says.
+
+    become: "sudo" where the login is not root; it may not ask for a password.
+    """
 
     id: str
     address: str
@@ -23,15 +62,16 @@ class BoxSpec(Record, frozen=True):
     key: str = ""  # private key file
     via: str = ""  # jump host, "[user@]host[:port]"
     root: str = ""  # folder on the box
+    become: Become = ""
 
 
 class FleetDefaults(Record, frozen=True):
     target: str = "auto"
-    user: str = "root"
+    user: str = ""  # "": what ~/.ssh/config says, else root
     key: str = ""
     via: str = ""
     root: str = "/var/lib/edgebuild"
-    become: Literal["", "sudo"] = ""
+    become: Become = ""
 
 
 class Rollout(Record, frozen=True):
@@ -94,5 +134,3 @@ class BoxResult(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
     hint: str = ""
     exit_code: int = 0
-
-

@@ -120,7 +120,7 @@ def test_plan_sends_only_what_is_not_there() -> None:
 
 def test_the_probe_s_answer_becomes_a_state() -> None:
     text = (
-        f"Welcome=to the box\n{MARKER}\nmachine=aarch64\nfree_bytes=2048\nwritable=yes\nmissing=\n"
+        f"Welcome=to the box\n{MARKER}\nmachine=aarch64\nhome_free_kb=2\nwritable=yes\nmissing=\n"
         "releases=a b\nrunning=no\nservice=init\nhealth=fps=25 ok\n"
     )
     state = parse_state(read_answer(Reply(0, text), "box"), "box")

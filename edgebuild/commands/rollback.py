@@ -1,0 +1,42 @@
+"""edgebuild rollback: back to the release before, with the same health check as forwards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgebuild.commands.context import Context, json_option
+from edgebuild.commands.fleet import (
+    Wish,
+    application_name,
+    boxes_argument,
+    empty_order,
+    home_of,
+    place_options,
+    show_results,
+)
+from edgebuild.deploy.perform import roll_back_one
+from edgebuild.deploy.rollout import roll_out
+from edgebuild.model.box import BoxResult, BoxSpec, Rollout
+
+
+@click.command("rollback")
+@boxes_argument
+@click.option("--name", metavar="NAME", help="Application (default: that of the fleet's release, or of the project).")
+@place_options
+@json_option
+@click.pass_obj
+def command(ctx: Context, /, name: str | None, as_json: bool, **options: str | Path | None) -> int:
+    """Switch a box, or every box of a fleet file, back to the release it had before."""
+    asked = Wish(**options)  # type: ignore[arg-type]
+    fleet = asked.fleet()
+    application = application_name(name, fleet, asked.boxes, ctx)
+    order = empty_order(ctx, application)
+
+    def one(box: BoxSpec) -> BoxResult:
+        return roll_back_one(box, home_of(box, application), order, asked.connector(box))
+
+    # No canary: the release they go back to has run on these very boxes.
+    rollout = Rollout(canary=0, parallel=fleet.rollout.parallel)
+    return show_results(roll_out(fleet.boxes, rollout, one), as_json=as_json)
