@@ -32,6 +32,7 @@ _INDEX = "edgecore"  # the remote that is our own recipes folder
 # How Conan says that conan.lock and the recipes differ: the version, or the content of a recipe.
 _LOCK_MISMATCH = ("not in lockfile", "A specific revision")
 _NO_RECIPE = "Unable to find '"
+_NO_ANSWER = "Unable to connect to remote"
 _GENERATORS = "conan"  # what a conanfile's generators wrote, below a prefix
 
 
@@ -160,11 +161,12 @@ def _install(
             try:
                 run(install, log_file=log_file)
                 break
-            except BuildError:
-                if remotes == all_remotes or _NO_RECIPE not in log_file.read_text(errors="replace"):
+            except BuildError as err:
+                said = log_file.read_text(errors="replace")
+                if _NO_RECIPE not in said or (remotes == all_remotes and _NO_ANSWER not in said):
                     raise
-                if ws.offline:
-                    raise _not_ours(log_file) from None
+                if ws.offline or remotes == all_remotes:
+                    raise _not_ours(said, offline=ws.offline) from err
         run(clean, log_file=log_file)
     except BuildError as err:
         if not asked.lock or not any(sign in log_file.read_text(errors="replace") for sign in _LOCK_MISMATCH):
@@ -220,10 +222,11 @@ def _lock_command(asked: Asked, profile: str, home: Path) -> str:
     return f"CONAN_HOME={home} {cmake.tool('conan')} lock create {asked.conanfile} {options}"
 
 
-def _not_ours(log_file: Path) -> NotAvailable:
-    match = re.search(_NO_RECIPE + r"([^']+)'", log_file.read_text(errors="replace"))
-    msg = f"{match[1] if match else 'a library'}: has no recipe of ours, and --offline forbids asking Conan Center"
-    return NotAvailable(msg, "run once without --offline.")
+def _not_ours(said: str, *, offline: bool) -> NotAvailable:
+    match = re.search(_NO_RECIPE + r"([^']+)'", said)
+    problem = "--offline forbids asking Conan Center" if offline else "Conan Center does not answer"
+    msg = f"{match[1] if match else 'a library'}: has no recipe of ours, and {problem}"
+    return NotAvailable(msg, "run once without --offline." if offline else "check the network and try again.")
 
 
 def _prefill_sources(folder: Path, downloads: tuple[Download, ...], *, ws: Workspace) -> None:

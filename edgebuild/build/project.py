@@ -80,7 +80,10 @@ def source_digest(project: Project, folder: Path, *, ws: Workspace, run: Runner)
 
     What edgebuild itself writes (build/, out/) does not count.
     """
-    root = Path(os.path.commonpath([folder.resolve(), (folder / project.source.cmake).resolve()]))
+    places = [folder, folder / project.source.cmake]
+    if project.source.conan:
+        places.append((folder / project.source.conan).parent)
+    root = Path(os.path.commonpath([place.resolve() for place in places]))
     ours = [place.resolve() for place in (ws.project / "build", ws.out, root / ".git")]
     listed = _git_files(root, "--cached", run=run)
     others = _git_files(root, "--others", "--exclude-standard", run=run)

@@ -186,6 +186,16 @@ def test_offline_says_which_library_is_not_ours(
     assert len(conan.installs()) == 1
 
 
+def test_a_center_out_of_reach_is_told_from_a_failed_build(
+    fetched: Workspace, sources: tuple[Download, ...], conanfile: Path
+) -> None:
+    conan = FakeConan(f"{_GONE}\nUnable to connect to remote conancenter")
+    with pytest.raises(NotAvailable, match="Conan Center does not answer"):
+        provide_project_deps("guard", conanfile, TOOLCHAIN, sources, ws=fetched, run=conan)
+    with pytest.raises(BuildError):
+        provide_project_deps("guard", conanfile, TOOLCHAIN, sources, ws=fetched, run=FakeConan(_GONE))
+
+
 def test_a_project_fetches_the_sources_of_what_it_asks_for_and_no_others(
     fetched: Workspace, sources: tuple[Download, ...], conanfile: Path
 ) -> None:
