@@ -47,7 +47,7 @@ class Workshop:
     def seal(self, *options: str | Path, target: str = ARM) -> Path:
         """Signs what lies in a project's out/; the folder of the release."""
         ended = edgebuild(*options, "release", "--target", target, "--key", self.key, "--json").succeed()
-        return Path(json.loads(ended.stdout)["folder"])
+        return Path(json.loads(ended.stdout)["path"])
 
 
 def edgecore_release(workshop: Workshop, folder: Path, version: str) -> Path:
@@ -68,4 +68,4 @@ def edgecore_release(workshop: Workshop, folder: Path, version: str) -> Path:
 
     call("build", "--target", ARM)
     sealed = call("release", "--target", ARM, "--key", workshop.key, "--json")
-    return Path(json.loads(sealed.stdout)["folder"])
+    return Path(json.loads(sealed.stdout)["path"])

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import io
-import json
 import shutil
 import tarfile
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
+from edgebuild.model.release import Release
+from edgebuild.package.release import canonical, payload_id
 from edgebuild.package.sign import load_key
 from edgebuild.workspace import Workspace
 from tests.boxes import Box, Rack
 from tests.boxes.layout import Keys
 from tests.e2e.deploying import Home, deploy
-from tests.e2e.harness import NATIVE, Ended
+from tests.e2e.harness import ARM, NATIVE, Ended
 from tests.e2e.releases import Workshop
 
 FLIPS = 3  # places in each file
@@ -27,7 +30,7 @@ FLIPS = 3  # places in each file
 def settled(cache: Workspace, workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """A box that runs beat 1.0.0."""
     with Rack.open(tmp_path_factory.mktemp("rack"), cache) as rack:
-        box = rack.add("dropbear", disk_bytes=16 << 20)
+        box = rack.add("dropbear", disk_bytes=64 << 20)
         deploy(box, workshop.release("1.0.0"), workshop.trusted).succeed()
         yield Home(box, "beat")
 
@@ -104,7 +107,7 @@ def test_a_release_for_another_machine(home: Home, workshop: Workshop) -> None:
 
 
 def test_too_little_space(home: Home, next_release: Path, workshop: Workshop) -> None:
-    home.box.run("dd if=/dev/zero of=/filler bs=1024 count=1000000")
+    home.box.run("dd if=/dev/zero of=/filler bs=1048576 count=50")  # of 64: the program itself needs some
     try:
         assert_refused(deploy(home.box, next_release, workshop.trusted), 7, "space")
     finally:
@@ -119,13 +122,16 @@ def test_an_archive_member_that_escapes(
     evil = copy_of(next_release, tmp_path)
     (archive,) = evil.glob("*.tar.gz")
     add_member(archive, member)
-    document = json.loads((evil / "release.json").read_text())
-    (row,) = document["rows"].values()
+    release = msgspec.json.decode((evil / "release.json").read_bytes(), type=Release)
+    row = release.rows[ARM]
     content = archive.read_bytes()
-    row["payloads"][0] |= {"sha256": sha256(content).hexdigest(), "size_bytes": len(content)}
-    (evil / "release.json").write_text(json.dumps(document))
-    (evil / "release.json.sig").write_bytes(load_key(workshop.key).sign((evil / "release.json").read_bytes()))
-    assert_refused(deploy(home.box, evil, workshop.trusted), 6, "evil")
+    digest = sha256(content).hexdigest()
+    name = payload_id(release.version, digest, release.run, release.health)
+    payload = replace(row.payloads[0], id=name, sha256=digest, size_bytes=len(content))
+    manifest = canonical(replace(release, rows={ARM: replace(row, payloads=(payload,))}))
+    (evil / "release.json").write_bytes(manifest)
+    (evil / "release.json.sig").write_bytes(load_key(workshop.key).sign(manifest))
+    assert_refused(deploy(home.box, evil, workshop.trusted), 6, "would leave")
     assert not home.box.path("/evil").exists() and not home.path("evil").exists()
 
 
