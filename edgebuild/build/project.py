@@ -128,7 +128,7 @@ def bundle_libraries(stage: Path, libraries: Path) -> None:
             return
         (stage / "lib").mkdir(exist_ok=True)
         for library in found:
-            shutil.copy2(library.resolve(), stage / "lib" / library.name)
+            shutil.copy2(library, stage / "lib" / library.name)
 
 
 def require_programs(project: Project, stage: Path) -> None:

@@ -29,9 +29,9 @@ PROJECT = Project(name="guard", version="1.0", targets=("generic-arm64",), run="
 
 
 class FakeTools:
-    """CMake and Conan: install puts `installs` below DESTDIR, path -> content."""
+    """CMake and Conan: install puts `installs` below DESTDIR, path -> content or, as text, a symlink's target."""
 
-    def __init__(self, **installs: bytes) -> None:
+    def __init__(self, **installs: bytes | str) -> None:
         self.installs = installs or {"app/bin/guard": write_elf(Elf())}
         self.commands: list[Command] = []
 
@@ -41,7 +41,12 @@ class FakeTools:
         self.commands.append(command)
         if command.argv[1] == "--install":
             for name, content in self.installs.items():
-                put(Path(command.env["DESTDIR"] or "/nowhere") / name, content)
+                place = Path(command.env["DESTDIR"] or "/nowhere") / name
+                if isinstance(content, str):
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    place.symlink_to(content)
+                else:
+                    put(place, content)
         return Completed(0)
 
 
@@ -121,6 +126,12 @@ def test_another_toolchain_starts_the_tree_anew(mine: Workspace) -> None:
     assert left.exists(), "a change of the sources compiles what it touches"
     build(mine, FakeTools(), toolchain=msgspec.structs.replace(TOOLCHAIN, digest="d2"))
     assert not left.exists()
+
+
+def test_a_librarys_links_stay_links(mine: Workspace) -> None:
+    elf = write_elf(Elf())
+    tools = FakeTools(**{"app/bin/guard": elf, "app/lib/libg.so.1.2": elf, "app/lib/libg.so.1": "libg.so.1.2"})
+    assert (build(mine, tools) / "lib" / "libg.so.1").readlink() == Path("libg.so.1.2")
 
 
 def test_what_is_installed_beside_the_prefix_is_refused(mine: Workspace) -> None:
