@@ -12,7 +12,7 @@ import msgspec
 
 from edgebuild import __version__, ci
 from edgebuild.commands.context import Context, complete_targets, current_project, print_json
-from edgebuild.config.targets import load_target, resolve_names, row_names
+from edgebuild.config.targets import load_target, resolve_names
 from edgebuild.digest import digest_of, sha256_file
 from edgebuild.errors import ConfigError
 from edgebuild.model.project import Project
@@ -75,13 +75,8 @@ def workflow(ctx: Context, kind: str, install: str | None, gate: str | None) -> 
 
 
 def matrix_rows(wishes: tuple[str, ...], ws: Workspace) -> tuple[ci.MatrixRow, ...]:
-    """Sorted by name, each row once whatever it was called. Raises ConfigError for what the project is not for.
-
-    The core is for every row there is: a new file in targets/ is all that CI needs to know.
-    """
+    """Sorted by name, each row once whatever it was called. Raises ConfigError for what the project is not for."""
     project, folder = current_project(ws)
-    if folder == ws.core_source:
-        project = msgspec.structs.replace(project, targets=row_names())
     names = {name for wish in wishes for name in chosen(wish, project)} if wishes else set(project.targets)
     return tuple(matrix_row(name, project, folder, ws) for name in sorted(names))
 
