@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,13 +15,6 @@ from edgebuild.workspace import Workspace, shipped_data, write_atomic
 # What the compiled core depends on; bindings, recipes, benchmarks and prose are not in it.
 CORE_SOURCES = ("CMakeLists.txt", "cmake/**/*", "include/**/*", "src/**/*", "app/**/*", "backends/**/*", "tests/**/*")
 _FFMPEG_SUFFIX = "-edge"  # as in recipes/ffmpeg: a vendor's FFmpeg may live in the same process
-
-
-def core_version(source: Path) -> str:
-    """The version that cpp_core/CMakeLists.txt states."""
-    match = re.search(r"project\(edgecore VERSION (\S+)", (source / "CMakeLists.txt").read_text())
-    assert match, "cpp_core/CMakeLists.txt states no version"
-    return match[1]
 
 
 def core_digest(source: Path, toolchain: Toolchain, deps: Path, core_only: bool) -> str:

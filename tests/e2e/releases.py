@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.e2e.harness import ARM, REPOSITORY, Ended, edgebuild
+from tests.e2e.harness import ARM, REPOSITORY, edgebuild
 
 _BEAT = REPOSITORY / "tests" / "beat"
 _BUILD_S = 3600  # the first build of a machine warms the compiler
@@ -46,26 +46,30 @@ class Workshop:
 
     def seal(self, *options: str | Path, target: str = ARM) -> Path:
         """Signs what lies in a project's out/; the folder of the release."""
-        ended = edgebuild(*options, "release", "--target", target, "--key", self.key, "--json").succeed()
-        return Path(json.loads(ended.stdout)["path"])
+        ended = edgebuild(*options, "release", "--target", target, "--key", self.key, "--json")
+        return Path(ended.json()["path"])
 
 
-def edgecore_release(workshop: Workshop, folder: Path, version: str) -> Path:
-    """The real runner for arm64. A version other than the checkout's is built from a copy that states it."""
-    lists = REPOSITORY / "cpp_core" / "CMakeLists.txt"
+def this_edgecore(workshop: Workshop) -> Path:
+    """The runner as `make build` left it in out/."""
+    edgebuild("build", "--target", ARM, timeout_s=_BUILD_S).succeed()
+    return workshop.seal()
+
+
+def next_edgecore(workshop: Workshop, folder: Path, version: str) -> Path:
+    """The runner built from a copy of this checkout that states a later version. Without wheels: boxes get none."""
     folder.mkdir(parents=True)
     for room in ("edgebuild", "cpp_core", "toolchains", "sysroots", "images"):
         shutil.copytree(REPOSITORY / room, folder / room, ignore=shutil.ignore_patterns("__pycache__", "CMakeUser*"))
-    text = lists.read_text()
-    assert "project(edgecore VERSION 0.1.0" in text
-    stated = text.replace("project(edgecore VERSION 0.1.0", f"project(edgecore VERSION {version}")
-    (folder / "cpp_core" / "CMakeLists.txt").write_text(stated)
-    shutil.copy(workshop.trusted, folder)
+    rewrite(folder / "cpp_core/CMakeLists.txt", r"(project\(edgecore VERSION )\S+", rf"\g<1>{version}")
+    rewrite(folder / f"edgebuild/targets/{ARM}.yaml", r"python:\n(  - .*\n)+", "")
     env = {"PYTHONPATH": str(folder)}
+    edgebuild("build", "--target", ARM, env=env, cwd=folder, timeout_s=_BUILD_S).succeed()
+    sealed = edgebuild("release", "--target", ARM, "--key", workshop.key, "--json", env=env, cwd=folder)
+    return Path(sealed.json()["path"])
 
-    def call(*words: str | Path) -> Ended:
-        return edgebuild(*words, env=env, cwd=folder, timeout_s=_BUILD_S).succeed()
 
-    call("build", "--target", ARM)
-    sealed = call("release", "--target", ARM, "--key", workshop.key, "--json")
-    return Path(json.loads(sealed.stdout)["path"])
+def rewrite(file: Path, pattern: str, replacement: str) -> None:
+    text, count = re.subn(pattern, replacement, file.read_text())
+    assert count == 1, f"{file}: {count} places look like {pattern}"
+    file.write_text(text)

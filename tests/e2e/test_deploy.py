@@ -8,20 +8,21 @@ from pathlib import Path
 
 import pytest
 
+from edgebuild.config.cmakelists import stated_version
 from edgebuild.workspace import Workspace
 from tests.boxes import Box, Kind, Rack
 from tests.e2e.deploying import Home, deploy, reach, result_of
-from tests.e2e.harness import edgebuild
-from tests.e2e.releases import Workshop, edgecore_release
+from tests.e2e.harness import REPOSITORY, edgebuild
+from tests.e2e.releases import Workshop, next_edgecore, this_edgecore
 
 _EMULATED_S = 600
+OLD, NEW = stated_version(REPOSITORY / "cpp_core/CMakeLists.txt"), "99.0.0"
 
 
 @pytest.fixture(scope="module")
 def versions(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The runner as it is, and the next one: each with a tarball and an image."""
-    folder = tmp_path_factory.mktemp("edgecore")
-    return edgecore_release(workshop, folder / "old", "0.1.0"), edgecore_release(workshop, folder / "new", "0.1.1")
+    return this_edgecore(workshop), next_edgecore(workshop, tmp_path_factory.mktemp("next") / "edgecore", NEW)
 
 
 @pytest.fixture
@@ -64,13 +65,13 @@ def test_first_time_upgrade_nothing_to_do_and_back(
             assert str(result["after"]).startswith(f"{version}-") and home.current() == result["after"]
             return result
 
-        first = step("first", old, "updated", "0.1.0")
+        first = step("first", old, "updated", OLD)
         assert frames(first) >= 1
         if not options:
             home.assert_complete(old)
-        upgrade = step("upgrade", new, "updated", "0.1.1")
+        upgrade = step("upgrade", new, "updated", NEW)
         assert frames(upgrade) >= 1 and upgrade["before"] == first["after"]
-        again = step("no-op", new, "unchanged", "0.1.1")
+        again = step("no-op", new, "unchanged", NEW)
         assert again["bytes_sent"] == 0
         back = result_of(
             edgebuild("rollback", *reach(box), "--name", "edgecore", "--json", timeout_s=_EMULATED_S).succeed()
