@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -35,6 +36,8 @@ def roll_out(boxes: Sequence[BoxSpec], rollout: Rollout, deploy_one: DeployOne) 
                 reason = f"not touched: canary {result.box} was {result.outcome.replace('_', ' ')}"
                 return _in_order(boxes, results, reason, exit_code=0)
     except KeyboardInterrupt:
+        reason = "interrupted under way; what the box had begun it ends by itself, well or undone"
+        results[rest[0].id] = BoxResult(box=rest[0].id, outcome="failed", error=reason, exit_code=INTERRUPTED)
         return _in_order(boxes, results, "interrupted", exit_code=INTERRUPTED)
     others, interrupted = all_at_once(rest, rollout.parallel, deploy_one)
     results |= others
@@ -54,19 +57,30 @@ def exit_code_of(codes: Iterable[int]) -> int:
 
 def all_at_once(boxes: Sequence[BoxSpec], parallel: int, ask: Callable[[BoxSpec], T]) -> tuple[dict[str, T], bool]:
     """Answers by box id, and whether an interrupt kept some boxes from having their turn."""
+    answers: dict[str, T] = {}
     interrupted = False
+    # An interrupt while the pool starts a thread leaves one that the pool does not know of and would not wait for.
+    # So nobody begins before all have been started.
+    begin, stop = threading.Event(), threading.Event()
+
+    def turn(box: BoxSpec) -> None:
+        begin.wait()
+        if not stop.is_set():
+            answers[box.id] = ask(box)
+
     with ThreadPoolExecutor(max_workers=max(1, parallel), thread_name_prefix="box") as pool:
-        futures = {box.id: pool.submit(ask, box) for box in boxes}
         try:
-            for future in futures.values():
+            futures = [pool.submit(turn, box) for box in boxes]
+            begin.set()
+            for future in futures:
                 future.result()
-        except KeyboardInterrupt:
+        except BaseException as err:
+            stop.set()
+            begin.set()
+            if not isinstance(err, KeyboardInterrupt):
+                raise
             interrupted = True
-            pool.shutdown(wait=True, cancel_futures=True)
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-    return {box: future.result() for box, future in futures.items() if not future.cancelled()}, interrupted
+    return answers, interrupted
 
 
 def _in_order(
