@@ -25,7 +25,10 @@ _MEANING = {
     NO_SPACE: ("not enough space on the box", "free some, or name another folder with --root."),
     NOT_VERIFIED: ("the box received something else than was signed", "run it again; nothing was switched."),
     BUSY: ("another deployment is under way there", "`edgebuild status` says whose; run it again afterwards."),
-    NOT_HEALTHY: ("the release was not healthy, so the box keeps what it had", "log/app.log in the application's folder there says more."),
+    NOT_HEALTHY: (
+        "the release was not healthy, so the box keeps what it had",
+        "log/app.log in the application's folder there says more.",
+    ),
     NO_RELEASE: ("there is no such release on the box", ""),
     NO_SERVICE: ("the box's service manager or container engine failed", ""),
 }
