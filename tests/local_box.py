@@ -1,4 +1,4 @@
-"""A folder of this machine as a box: the box program runs for real, under its own idea of /etc, and its power can be cut."""
+"""A folder of this machine as a box: the box program runs for real, with an /etc of its own; its power can be cut."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PROGRAM = Path(__file__).resolve().parents[1] / "edgebuild" / "deploy" / "box.sh"
+from edgebuild.deploy.program import program
+
 TOP = "app-1"
 
 # Says its name again and again; well is who says so.
@@ -59,7 +60,7 @@ class LocalRelease:
         facts = {
             "FORMAT": "tarball",
             "NAME": "app",
-            "ARCHIVE_SHA256": hashlib.sha256(archive).hexdigest(),
+            "ARCHIVE_SHA256": digest(archive),
             "TOP": TOP,
             "UNPACKED_KB": "8",
             "HEALTH_TIMEOUT_S": "10",
@@ -69,7 +70,7 @@ class LocalRelease:
         }
         members = {
             "facts": "".join(f"{key}='{value}'\n" for key, value in facts.items()).encode(),
-            "files": "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in self.tree().items()).encode(),
+            "files": "".join(f"{digest(data)}  {name}\n" for name, data in self.tree().items()).encode(),
             "links": "".join(f"{name}\t{target}\n" for name, target in self.links.items()).encode(),
             "run": self.run.encode(),
             "health": self.health.encode(),
@@ -80,6 +81,10 @@ class LocalRelease:
             for name, content in members.items():
                 add(stream, name, content)
         return whole.getvalue()
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def add(
@@ -126,7 +131,7 @@ class LocalBox:
 
     def push_program(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
-        shutil.copy(PROGRAM, self.home / "box.sh")
+        (self.home / "box.sh").write_bytes(program())
 
     def begin(self, verb: str, *words: str, **environment: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
@@ -157,25 +162,48 @@ class LocalBox:
         for script in sorted(self.init.glob("S??*")):
             subprocess.run([script, "start"], env=self.environment, check=True, timeout=30)
 
-    def processes(self) -> list[int]:
-        """Everything that was started on this box, and only that: by a variable in its environment."""
-        marker = f"EDGEBUILD_ROOT={self.root}".encode()
+    def processes(self, marker: str = "") -> list[int]:
+        """Everything that was started on this box, and only that: by variables in its environment."""
+        markers = {word.encode() for word in (f"EDGEBUILD_ROOT={self.root}", marker) if word}
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                if marker in (folder / "environ").read_bytes().split(b"\0"):
+                if markers <= set((folder / "environ").read_bytes().split(b"\0")):
                     found.append(int(folder.name))
         return found
 
-    def cut_power(self) -> None:
-        """Every process, until none is left. Whoever starts others meanwhile is found the next time round."""
+    def programs(self) -> set[int]:
+        """Sessions in which a release's program runs: one per program."""
+        found = set()
+        for pid in self.processes(f"STATE={self.home}/state"):
+            with contextlib.suppress(OSError):
+                if b"/meta/run\0" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    found.add(os.getsid(pid))
+        return found
+
+    def kill(self, *, programs: bool) -> None:
+        """Every process, until none is left. Whoever starts others meanwhile is found the next time round.
+
+        programs: whether the deployed ones, too.
+        """
         deadline = time.monotonic() + 20
-        while alive := self.processes():
+        while alive := set(self.processes()) - (set() if programs else self._of_programs()):
             for pid in alive:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             assert time.monotonic() < deadline, alive
             time.sleep(0.01)
+
+    def cut_power(self) -> None:
+        self.kill(programs=True)
+
+    def _of_programs(self) -> set[int]:
+        programs, found = self.programs(), set()
+        for pid in self.processes():
+            with contextlib.suppress(OSError):
+                if os.getsid(pid) in programs:
+                    found.add(pid)
+        return found
 
     def current(self) -> str:
         link = self.home / "current"
@@ -202,8 +230,23 @@ class LocalBox:
     def assert_whole(self, release: LocalRelease) -> None:
         """Each file of the release, its content, and nothing else."""
         tree = self.home / "releases" / release.id / "tree"
-        there = {path.relative_to(tree).as_posix(): path.read_bytes() for path in tree.rglob("*") if path.is_file()}
-        assert there == release.tree()
+        there = {path.relative_to(tree).as_posix(): path for path in tree.rglob("*") if not path.is_dir()}
+        assert {name: str(path.readlink()) for name, path in there.items() if path.is_symlink()} == release.links
+        assert {name: path.read_bytes() for name, path in there.items() if not path.is_symlink()} == release.tree()
+
+
+def quick_tools(folder: Path) -> Path:
+    """Programs with which seconds pass in tenths, and nothing waits for this machine's disk."""
+    tools = folder / "tools"
+    tools.mkdir()
+    for name, text in {"sleep": "exec /bin/sleep 0.1", "sync": "exit 0"}.items():
+        write_program(tools / name, text)
+    return tools
+
+
+def write_program(path: Path, text: str) -> None:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
 
 
 @contextlib.contextmanager

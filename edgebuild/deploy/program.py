@@ -20,7 +20,9 @@ Verb = Literal["probe", "receive", "activate", "rollback", "stop", "start"]
 MARKER = "@edgebuild"
 NO_SPACE, NOT_VERIFIED, BUSY, NOT_HEALTHY, NO_RELEASE, NO_SERVICE = range(10, 16)
 
-_FILE = Path(__file__).with_name("box.sh")
+# In this order one program; a shell has read all of it before the last line starts it.
+_PARTS = ("head", "state", "receive", "switch", "supervise", "service", "main")
+_FOLDER = Path(__file__).with_name("box")
 _MEANING = {
     NO_SPACE: ("not enough space on the box", "free some, or name another folder with --root."),
     NOT_VERIFIED: ("the box received something else than was signed", "run it again; nothing was switched."),
@@ -44,7 +46,8 @@ class Home:
 
 @cache
 def program() -> bytes:
-    return _FILE.read_bytes()
+    """box.sh: one file, so that it is put in its place in one step."""
+    return b"\n".join((_FOLDER / f"{part}.sh").read_bytes() for part in _PARTS)
 
 
 @cache
