@@ -38,9 +38,21 @@ UsePAM no
 # are made in a network namespace of its own. A host's /etc/docker/daemon.json is none of its business.
 ENGINE = """\
 mount --rbind {root}/var/lib /var/lib
-echo '{{}}' > /run/engine.json
 exec dockerd --config-file /run/engine.json --host unix://{root}/run/docker.sock --pidfile /run/engine.pid \
     --log-level warn --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent /{cgroup}
+"""
+# A container gets a /proc of its own, which would say what this machine's CPU is rather than the box's.
+ENGINE_SETTINGS = {"runtimes": {"box": {"path": "/run/box-runc"}}, "default-runtime": "box"}
+RUNC = """\
+#!{python} -IS
+import json, os, sys
+if "--bundle" in sys.argv:
+    file = sys.argv[sys.argv.index("--bundle") + 1] + "/config.json"
+    config = json.load(open(file))
+    cpuinfo = {{"destination": "/proc/cpuinfo", "type": "bind", "source": "/run/cpuinfo", "options": ["bind", "ro"]}}
+    config["mounts"].append(cpuinfo)
+    json.dump(config, open(file, "w"))
+os.execvp("runc", ["runc", *sys.argv[1:]])
 """
 
 
@@ -127,6 +139,9 @@ def start_engine(cgroup: str) -> None:
     """
     Path(f"{ROOT}/var/lib/docker").mkdir(exist_ok=True)
     mount("--bind", "/boot/docker", f"{ROOT}/var/lib/docker")
+    Path("/run/engine.json").write_text(json.dumps(ENGINE_SETTINGS))
+    Path("/run/box-runc").write_text(RUNC.format(python=sys.executable))
+    Path("/run/box-runc").chmod(0o755)
     script = ENGINE.format(root=ROOT, cgroup=cgroup)
     subprocess.Popen(["unshare", "--mount", "--net", "--propagation", "private", "sh", "-c", script])
     deadline = time.monotonic() + 30

@@ -22,7 +22,8 @@ OLD, NEW = stated_version(REPOSITORY / "cpp_core/CMakeLists.txt"), "99.0.0"
 @pytest.fixture(scope="module")
 def versions(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The runner as it is, and the next one: each with a tarball and an image."""
-    return this_edgecore(workshop), next_edgecore(workshop, tmp_path_factory.mktemp("next") / "edgecore", NEW)
+    folder = tmp_path_factory.mktemp("versions")
+    return this_edgecore(workshop, folder / "this"), next_edgecore(workshop, folder / "next", NEW)
 
 
 @pytest.fixture

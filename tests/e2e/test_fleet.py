@@ -20,7 +20,7 @@ BOXES = 5
 def rack(cache: Workspace, tmp_path: Path) -> Iterator[Rack]:
     with Rack.open(tmp_path / "rack", cache) as rack:
         for number in range(BOXES):
-            rack.add("dropbear")
+            rack.add("dropbear" if number % 2 else "openssh")
         yield rack
 
 
