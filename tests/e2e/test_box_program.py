@@ -106,6 +106,28 @@ def test_the_switch_outlives_its_connection(quick: LocalBox) -> None:
         time.sleep(0.05)
     assert quick.beats(second.id)
     assert quick.call("probe").values["current"] == second.id
+    assert quick.log("deploy.log").endswith(f"verb=activate before={FIRST.id} after={second.id} outcome=updated\n")
+
+
+SYSTEMCTL = """\
+echo "$*" >>"$EDGEBUILD_ROOT/said"
+unit="$EDGEBUILD_ROOT/etc/systemd/system/$2"
+[ "$1" != start ] || eval "setsid $(sed -n 's/^ExecStart=//p' "$unit") </dev/null >/dev/null 2>&1 &"
+"""
+
+
+def test_systemd_has_a_unit_that_starts_at_boot(quick: LocalBox) -> None:
+    """The unit itself is real, and its command is started as it is written there; the manager is not real."""
+    (quick.root / "run" / "systemd" / "system").mkdir(parents=True)
+    write_program(quick.root / "bin" / "systemctl", SYSTEMCTL)
+    quick.deploy(FIRST).succeed()
+    quick.beats(FIRST.id)
+    said = (quick.root / "said").read_text().splitlines()
+    name = "edgebuild-app.service"
+    assert said == [f"enable {name}", "daemon-reload", f"reset-failed {name}", f"start {name}"]
+    unit = (quick.root / "etc" / "systemd" / "system" / name).read_text()
+    assert f'RequiresMountsFor="{quick.home}"' in unit and "WantedBy=multi-user.target" in unit
+    assert not list(quick.init.iterdir())
 
 
 def test_a_program_that_ignores_the_polite_signal_is_ended_with_its_children(quick: LocalBox) -> None:
