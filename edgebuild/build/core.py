@@ -19,7 +19,7 @@ _FFMPEG_SUFFIX = "-edge"  # as in recipes/ffmpeg: a vendor's FFmpeg may live in 
 
 def core_digest(source: Path, toolchain: Toolchain, deps: Path, core_only: bool) -> str:
     """Everything that decides the core's bytes. deps is named after its own digest."""
-    variables = sorted(_variables(deps, core_only).items())
+    variables = sorted(_variables(Path("DEPS"), core_only).items())  # wherever the cache lies, the bytes are the same
     return digest_of([digest_tree(source, only=CORE_SOURCES), toolchain.digest, deps.name, variables])
 
 
@@ -76,6 +76,7 @@ def _variables(deps: Path, core_only: bool) -> dict[str, str]:
     media = "OFF" if core_only else "ON"
     return {
         "CMAKE_BUILD_TYPE": "RelWithDebInfo",
+        "CMAKE_BUILD_WITH_INSTALL_RPATH": "ON",  # else the length of a path of this machine stays in the file
         "CMAKE_EXPORT_COMPILE_COMMANDS": "ON",
         "CMAKE_INSTALL_LIBDIR": "lib",
         "EDGECORE_BUILD_TESTS": media,  # doctest comes with the media libraries

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.e2e.conftest import Built
-from tests.e2e.harness import ARM, NATIVE, OLD_ROOT, REPOSITORY, run_in
+from tests.e2e.harness import ARM, NATIVE, OLD_ROOT, REPOSITORY, call, run_in, write_pipeline
 
 PLACES = {NATIVE: ("native", ""), ARM: ("arm", OLD_ROOT)}
 FIXTURES = REPOSITORY / "cpp_core" / "backends"  # NAME/tests/affine.*
@@ -31,3 +33,14 @@ def test_the_units_of_the_core_pass(row: str, request: pytest.FixtureRequest) ->
     print(ended.stdout)
     assert ended.code == 0, ended.stdout + ended.stderr
     assert " 0 failed" in ended.stdout
+
+
+def test_a_run_leaves_nothing_in_the_users_folders_and_reports_to_nobody(
+    native: Built, clips: Path, tmp_path: Path
+) -> None:
+    """ONNX Runtime 1.31 would leave a device id there and open an uploader."""
+    pipeline = write_pipeline(clips, "quiet", "bikes.mp4", frames=(0,))
+    env = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "ORT_DISABLE_TELEMETRY": "0"}
+    ended = call(native.tree / "bin/edgecore", "run", pipeline, timeout_s=60, env=env)
+    assert list(ended.frames()) == [0]
+    assert list(tmp_path.rglob("*")) == []

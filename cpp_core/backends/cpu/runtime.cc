@@ -55,6 +55,9 @@ bool Checker::operator()(ort::Status* status, const char* call) noexcept {
 
 Code open_runtime(Runtime& runtime, abi::Error* error) noexcept {
   const std::string path = library_to_open();
+  // Since 1.31 CreateEnv itself writes a device id into the user's cache folder and opens an uploader, before
+  // DisableTelemetryEvents can be called. A box does not report to anybody its owner has not named.
+  setenv("ORT_DISABLE_TELEMETRY", "1", /*overwrite=*/1);
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
     return fail(error, Code::kNotFound,
