@@ -9,7 +9,9 @@ import msgspec
 
 from edgebuild.digest import sha256_file
 from edgebuild.errors import NotAvailable, VerificationError
+from edgebuild.model.elf import parse_version
 from edgebuild.model.product import Artifact, Product
+from edgebuild.package.contents import is_plain_name
 from edgebuild.workspace import Workspace, write_atomic
 
 _MANIFEST = "manifest.json"
@@ -22,10 +24,26 @@ def load_artifact(target: str, ws: Workspace) -> Artifact:
         msg = f"{manifest}: there is no artifact of '{target}' yet"
         raise NotAvailable(msg, f"`edgebuild build --target {target}` makes it.")
     try:
-        return msgspec.json.decode(manifest.read_bytes(), type=Artifact)
-    except msgspec.DecodeError as err:
+        artifact = msgspec.json.decode(manifest.read_bytes(), type=Artifact)
+        _require_sane(artifact, target)
+    except (msgspec.DecodeError, ValueError, RecursionError) as err:
         msg = f"{manifest}: cannot be read ({err})"
         raise VerificationError(msg, f"`edgebuild build --target {target}` makes the artifact anew.") from err
+    return artifact
+
+
+def _require_sane(artifact: Artifact, target: str) -> None:
+    """What others make paths and numbers of: a folder of rows may come from other machines. Raises ValueError."""
+    if artifact.target != target:
+        msg = f"it is of '{artifact.target}'"
+        raise ValueError(msg)
+    for product in artifact.products:
+        if not is_plain_name(product.path):
+            msg = f"'{product.path}' is not the name of a file beside it"
+            raise ValueError(msg)
+    for versions in artifact.abi.values():
+        for version in versions.values():
+            parse_version(version or "0")
 
 
 def verify_product(product: Product, folder: Path) -> None:
@@ -63,8 +81,11 @@ def replace_folder(fresh: Path, place: Path) -> None:
     beside, old = place.with_name(f".{place.name}.new"), place.with_name(f".{place.name}.old")
     for leftover in (beside, old):
         shutil.rmtree(leftover, ignore_errors=True)
-    shutil.copytree(fresh, beside)
-    if place.exists():
-        place.rename(old)
-    beside.rename(place)
+    try:
+        shutil.copytree(fresh, beside)
+        if place.exists():
+            place.rename(old)
+        beside.rename(place)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)

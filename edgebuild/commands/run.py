@@ -91,6 +91,11 @@ def provide_root(spec: TargetSpec, wish: str | None, ctx: Context) -> Sysroot | 
 def unpacked(artifact: Artifact, kinds: tuple[str, ...], ws: Workspace) -> Path:
     """The archives as they would lie on the box, one over the other; made once per content."""
     products = [product for product in artifact.products if product.kind in kinds]
+    if missing := [kind for kind in kinds if kind not in {product.kind for product in products}]:
+        build = f"edgebuild build --target {artifact.target}"
+        hints = {"tarball": f"`{build} --format tarball` makes it.", "tests": f"`{build}` of the core makes them."}
+        msg = f"the artifact of '{artifact.target}' has no {missing[0]}"
+        raise NotAvailable(msg, hints[missing[0]])
     key = "".join(product.sha256[:16] for product in products)
 
     def make(folder: Path) -> None:
@@ -108,7 +113,7 @@ def program_command(
     inside = tree / argv[0]
     program = str(inside) if not argv[0].startswith("/") and inside.is_file() else argv[0]
     if not Path(program).is_absolute():
-        known = ", ".join(sorted(path.name for path in (tree / "bin").iterdir()))
+        known = ", ".join(sorted(path.name for path in (tree / "bin").glob("*"))) or "nothing"
         msg = f"{argv[0]}: the artifact of '{spec.name}' has no such program"
         raise ConfigError(msg, f"in its bin/: {known}.")
     return emulated_command(spec.arch, spec.contract, root, (program, *argv[1:]), ws=ws, timeout_s=timeout_s)

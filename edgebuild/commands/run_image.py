@@ -50,7 +50,7 @@ def parse_mount(text: str) -> Mount:
     for what is not there.
     """
     parts = text.split(":")
-    if not (len(parts) == 2 or parts[2:] == ["ro"]) or not PurePosixPath(parts[1]).is_absolute():
+    if not (len(parts) == 2 or parts[2:] == ["ro"]) or not parts[0] or not PurePosixPath(parts[1]).is_absolute():
         msg = f"--mount: '{text}' is not HOST:CONTAINER or HOST:CONTAINER:ro, CONTAINER being absolute"
         raise ConfigError(msg, "for instance --mount ./data:/state:ro.")
     source = Path(parts[0]).absolute()

@@ -227,6 +227,6 @@ def test_mounts_are_checked_before_the_engine_makes_folders_of_them(
     monkeypatch.chdir(tmp_path)
     assert parse_mount(".:/state") == Mount(tmp_path, "/state")
     assert parse_mount(f"{tmp_path}:/in:ro") == Mount(tmp_path, "/in", read_only=True)
-    for text in ("", "/state", ".:state", ".:/state:rw", ".:/state:ro:", "missing:/state"):
+    for text in ("", "/state", ":/state", ".:state", ".:/state:rw", ".:/state:ro:", "missing:/state"):
         with pytest.raises(ConfigError, match="--mount"):
             parse_mount(text)
