@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import click
@@ -9,6 +10,8 @@ import msgspec
 
 from edgebuild.commands.context import Context, complete_targets, json_option, print_json, print_table
 from edgebuild.config.targets import load_row, load_target, resolve_names, row_names
+
+_WIDTH_CHARS = 100
 
 
 @click.group("targets", invoke_without_command=True)
@@ -47,22 +50,35 @@ def show(ctx: Context, name: str, as_json: bool) -> None:
         for sysroot, (recipe, lock) in spec.sysroots.items():
             summary = {"glibc": lock.glibc, "locked_packages": len(lock.packages)}
             parts[f"sysroots/{sysroot}.yaml"] = {**msgspec.to_builtins(recipe), **summary}
+        if spec.image:
+            parts[f"images/{spec.image.name}.yaml"] = msgspec.to_builtins(spec.image.recipe)
         for backend, runtime in spec.runtimes.items():
             parts[f"cpp_core/backends/{backend}/runtime.yaml"] = msgspec.to_builtins(runtime)
         if as_json:
             documents.append({"name": resolved, "values": parts})
             continue
-        table = [line for source, values in parts.items() for line in _flatten(values, source)]
-        print_table(table, ("value", "", "from"))
+        click.echo("\n\n".join(_section(source, values) for source, values in parts.items()))
     if as_json:
         print_json({"schema": "edgebuild.target/1", "targets": documents})
 
 
-def _flatten(value: Any, source: str, path: str = "") -> list[tuple[str, str, str]]:
+def _section(source: str, values: dict[str, Any]) -> str:
+    """One file and its values, for people: long texts and lists go on below themselves."""
+    lines = _flatten(values)
+    name_chars = max(len(name) for name, _ in lines)
+    text_chars = max(_WIDTH_CHARS - name_chars - 4, _WIDTH_CHARS // 2)
+    shown = [source]
+    for name, text in lines:
+        head, *rest = textwrap.wrap(text, text_chars, break_long_words=False, break_on_hyphens=False) or [""]
+        shown.append(f"  {name.ljust(name_chars)}  {head}".rstrip())
+        shown += [f"  {'':{name_chars}}  {line}" for line in rest]
+    return "\n".join(shown)
+
+
+def _flatten(value: Any, path: str = "") -> list[tuple[str, str]]:
     if isinstance(value, dict) and value:
         inner = [(f"{path}.{key}" if path else str(key), item) for key, item in value.items()]
-        return [line for name, item in inner for line in _flatten(item, source, name)]
+        return [line for name, item in inner for line in _flatten(item, name)]
     if isinstance(value, (list, tuple)) and any(isinstance(item, dict) for item in value):
-        return [line for index, item in enumerate(value) for line in _flatten(item, source, f"{path}[{index}]")]
-    text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-    return [(path, text, source)]
+        return [line for index, item in enumerate(value) for line in _flatten(item, f"{path}[{index}]")]
+    return [(path, ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value))]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from edgebuild.cli import main
 from edgebuild.config import targets
 from edgebuild.config.targets import load_row, load_target, recipe_digest, resolve_names, row_names
 from edgebuild.config.yaml import load_yaml
@@ -135,3 +136,16 @@ def test_every_shipped_row_and_its_contract_are_whole(name: str) -> None:
 def test_names_and_aliases_are_distinct() -> None:
     words = [word for name in row_names() for word in (name, *load_row(name).alias)]
     assert len(words) == len(set(words))
+
+
+def test_every_value_is_shown_below_its_file_in_lines_that_fit(capsys: pytest.CaptureFixture[str]) -> None:
+    name = row_names()[0]
+    with pytest.raises(SystemExit):
+        main(["targets", "show", name])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"edgebuild/targets/{name}.yaml"
+    assert max(map(len, lines)) <= 110
+    words = " ".join(lines).split()
+    row = load_row(name)
+    assert f"images/{row.image}.yaml" in words
+    assert {row.contract, row.toolchain, *row.alias} <= {word.strip(",") for word in words}
