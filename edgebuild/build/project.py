@@ -46,9 +46,11 @@ def provide_project(
     deps = _provide_libraries(project, folder, target, toolchain, ws=ws, run=run)
     tree = ws.build_tree(f"{project.name}-{toolchain.name}-{toolchain.arch.name}")
     variables = _variables(project)
+    root, files = source_files(project, folder, ws=ws, run=run)
+    sources = digest_files(root, files)
     key = digest_of(
         [
-            source_digest(project, folder, ws=ws, run=run),
+            sources,
             project.source.cmake,
             toolchain.digest,
             deps.name if deps else "",
@@ -67,6 +69,10 @@ def provide_project(
             run(cmake.install_all_command(tree, installed), log_file=log_file)
             _move_prefix(installed, product)
         lay_out(product, source, project.name, deps)
+        # It would be kept as made from what they were. What the build itself adds to its sources does no harm.
+        if digest_files(root, (file for file in files if os.path.lexists(file))) != sources:
+            msg = f"{project.name}: its sources changed while they were compiled"
+            raise BuildError(msg, "build again; if nobody edited them, the build itself rewrites them.")
 
     with ws.lock(f"tree-{digest_of(str(tree))[:16]}"):
         title = f"Compiling {project.name} for {toolchain.arch.name}"
@@ -76,7 +82,12 @@ def provide_project(
 
 
 def source_digest(project: Project, folder: Path, *, ws: Workspace, run: Runner) -> str:
-    """Digest of what the project is built from: what git has and would take, else every file.
+    """Digest of what the project is built from."""
+    return digest_files(*source_files(project, folder, ws=ws, run=run))
+
+
+def source_files(project: Project, folder: Path, *, ws: Workspace, run: Runner) -> tuple[Path, set[Path]]:
+    """What the project is built from, and the folder above all of it: what git has and would take, else every file.
 
     What edgebuild itself writes (build/, out/) does not count.
     """
@@ -91,7 +102,7 @@ def source_digest(project: Project, folder: Path, *, ws: Workspace, run: Runner)
     files = {file for path in listed for file in _files_at(path)}
     if (folder / project.source.cmake / "CMakeLists.txt").resolve() not in files:
         files = set(_walk(root, skip=ours))  # no repository, or one that ignores this folder
-    return digest_files(root, files)
+    return root, files
 
 
 def lay_out(stage: Path, source: Path, name: str, deps: Path | None) -> None:
@@ -217,7 +228,8 @@ def _walk(root: Path, *, skip: list[Path]) -> Iterator[Path]:
     for folder, folders, names in os.walk(root):
         folders[:] = [name for name in folders if Path(folder, name) not in skip and name != "__pycache__"]
         links = [name for name in folders if Path(folder, name).is_symlink()]
-        yield from (path for name in (*names, *links) if (path := Path(folder, name)) not in skip)
+        paths = (path for name in (*names, *links) if (path := Path(folder, name)) not in skip)
+        yield from (path for path in paths if path.is_symlink() or path.is_file())  # a pipe could be read for ever
 
 
 def _remove_empty(stage: Path) -> None:

@@ -86,7 +86,8 @@ def _git_version(folder: Path, run: Runner) -> str:
     try:
         tag = git("describe", "--tags")
         # Files that git does not know count: the build may take them. What edgebuild itself writes does not.
-        changes = git("status", "--porcelain", "--", ":/", ":(exclude)out", ":(exclude)build")
+        changes = git("status", "--porcelain", "--untracked-files=no", "--", ":/")
+        changes += git("ls-files", "--others", "--exclude-standard", "--", ":/", ":(exclude)out", ":(exclude)build")
     except BuildError as err:
         said = next((line for line in err.message.splitlines() if "fatal:" in line), err.message).strip(" |")
         msg = f"{folder}: git knows no version of it: {said.removeprefix('fatal: ')}"

@@ -5,14 +5,16 @@ from __future__ import annotations
 import gzip
 import os
 import posixpath
+import re
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from edgebuild.errors import BuildError
+from edgebuild.errors import BuildError, ConfigError
 
 _GZIP_LEVEL = 6
+_MAX_DATE_S = 2**33 - 1  # the year 2242, and the last second that a plain tar header can state
 
 
 def write_tarball(tree: Path, path: Path, *, top: str) -> None:
@@ -31,11 +33,15 @@ def write_tarball(tree: Path, path: Path, *, top: str) -> None:
 
 
 def source_date() -> int:
-    """Time stamp of everything packed, in seconds: SOURCE_DATE_EPOCH, else 0.
+    """Time stamp of everything packed, in seconds: SOURCE_DATE_EPOCH, else 0. Raises ConfigError.
 
     Source: reproducible-builds.org, "SOURCE_DATE_EPOCH specification".
     """
-    return int(os.environ.get("SOURCE_DATE_EPOCH") or 0)
+    text = os.environ.get("SOURCE_DATE_EPOCH") or "0"
+    if not re.fullmatch(r"[0-9]{1,11}", text) or int(text) > _MAX_DATE_S:
+        msg = f"SOURCE_DATE_EPOCH: '{text}' is not a number of seconds since 1970"
+        raise ConfigError(msg, "`git log -1 --format=%ct` prints one; leave it unset for 0.")
+    return int(text)
 
 
 def _write(tree: Path, file: IO[bytes], top: str) -> None:

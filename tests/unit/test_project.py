@@ -186,6 +186,21 @@ def test_a_tag_is_the_version_until_the_tree_differs(repository: Path) -> None:
     assert "git status" in caught.value.hint
 
 
+def test_a_projects_own_files_in_a_folder_called_build_count_too(repository: Path) -> None:
+    own = repository / "build" / "rules.cmake"
+    own.parent.mkdir()
+    own.write_text("first")
+    git(repository, "add", "build")
+    git(repository, "commit", "-m", "rules")
+    git(repository, "tag", "v3.0.0")
+    (own.parent / "guard-zig-aarch64").mkdir()
+    (own.parent / "guard-zig-aarch64" / "object.o").touch()  # edgebuild's own
+    project = load_project(repository)
+    assert project_version(project, repository, run) == "3.0.0"
+    own.write_text("second")
+    assert project_version(project, repository, run) == "3.0.0+dirty"
+
+
 def test_a_commit_after_the_tag_has_a_version_of_its_own(repository: Path) -> None:
     git(repository, "tag", "v2.3.1")
     git(repository, "commit", "--allow-empty", "-m", "second")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -85,6 +86,30 @@ def test_a_second_call_does_nothing_and_a_changed_source_compiles_again(mine: Wo
     put(mine.project / "src" / "main.cc", b"int main() { return 1; }")
     put(mine.project / "src" / "build" / "table.inc")  # only the top-level build/ is ours
     assert build(mine, tools) != first
+
+
+@pytest.mark.parametrize("edit", ["changed", "deleted", "added"])
+def test_what_was_compiled_from_other_sources_than_it_is_called_after_is_not_kept(mine: Workspace, edit: str) -> None:
+    """An editor that saves in the middle; a build that writes a new file beside its sources does no harm."""
+    source = mine.project / "src" / "main.cc"
+
+    class Edited(FakeTools):
+        def __call__(self, command: Command, *, log_file: Path | None = None, check: bool = True) -> Completed:
+            if command.argv[1] == "--build" and edit == "deleted":
+                source.unlink()
+            elif command.argv[1] == "--build":
+                put(source if edit == "changed" else source.with_name("new.h"), b"other")
+            return super().__call__(command, log_file=log_file, check=check)
+
+    if edit == "added":
+        assert (build(mine, Edited()) / "bin/guard").is_file()
+        return
+    with pytest.raises(BuildError, match="sources changed while they were compiled"):
+        build(mine, Edited())
+    put(source, b"int main() {}")
+    again = FakeTools()
+    build(mine, again)
+    assert len(again.commands) == 3
 
 
 @pytest.mark.parametrize(
@@ -246,3 +271,9 @@ def test_sources_above_the_file_count_too(mine: Workspace) -> None:
     first = source_digest(project, packaging, ws=mine, run=run)
     put(mine.project / "src" / "main.cc", b"changed")
     assert source_digest(project, packaging, ws=mine, run=run) != first
+
+
+def test_a_pipe_among_the_sources_is_not_waited_for(mine: Workspace) -> None:
+    first = digest(mine)
+    os.mkfifo(mine.project / "src" / "debugger")
+    assert digest(mine) == first

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from edgebuild.errors import BuildError
-from edgebuild.package.tarball import write_tarball
+from edgebuild.errors import BuildError, ConfigError
+from edgebuild.package.tarball import source_date, write_tarball
 
 
 def make_tree(root: Path, *, umask: int, reverse: bool = False, mtime_s: int = 1_000_000_000) -> Path:
@@ -69,6 +69,13 @@ def test_source_date_epoch_is_the_time_of_every_member(tmp_path: Path, monkeypat
     write_tarball(make_tree(tmp_path / "tree", umask=0o022), tmp_path / "a.tar.gz", top="x-1")
     with tarfile.open(tmp_path / "a.tar.gz") as archive:
         assert {member.mtime for member in archive} == {1_700_000_000}
+
+
+@pytest.mark.parametrize("date", ["yesterday", "-5", "1.5", "99999999999999", "8589934592", " 1", "\u0663"])
+def test_a_source_date_that_is_none_is_refused(date: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", date)
+    with pytest.raises(ConfigError, match="SOURCE_DATE_EPOCH"):
+        source_date()
 
 
 def test_the_gzip_header_names_nobody(tmp_path: Path) -> None:
