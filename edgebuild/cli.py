@@ -74,7 +74,7 @@ def cli(ctx: click.Context, project: Path | None, out: Path | None, offline: boo
     8 done but boxes pending, 130 interrupted.
     Tab completion: eval "$(_EDGEBUILD_COMPLETE=bash_source edgebuild)" (also zsh_source, fish_source).
     """
-    start = project or Path.cwd()
+    start = (project or Path.cwd()).resolve()  # or a ".." in it would make folders beside it look like its parents
     folder = find_project(start) or start
     log = Log(quiet=quiet)
     ctx.obj = Context(Workspace.open(project=folder, out=out, log=log, offline=offline), run)

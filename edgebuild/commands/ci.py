@@ -43,7 +43,7 @@ def command() -> None:
 @install_option
 @click.pass_obj
 def matrix(ctx: Context, kind: str, wishes: tuple[str, ...], install: str | None) -> None:
-    """One entry per row of the project: edgebuild.yaml in this folder, else the core's.
+    """One entry per row of the project: edgebuild.yaml in this folder or above it, else the core's.
 
     \b
     github: one line for `matrix: ${{ fromJSON(...) }}`

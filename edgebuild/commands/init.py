@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import click
 import msgspec
+import yaml
 
 from edgebuild.commands.context import Context
 from edgebuild.config.cmakelists import stated_name, stated_programs, stated_version
@@ -29,6 +31,8 @@ _COMMENT_COLUMN = 44
 @click.pass_obj
 def command(ctx: Context, folder: Path, name: str | None) -> None:
     """Write edgebuild.yaml for the CMake project in FOLDER (default: here), and its schema for editors."""
+    # Not the workspace's project, which may be one that this one lies in.
+    folder = (click.get_current_context().find_root().params.get("project") or Path()) / folder
     path = folder / PROJECT_FILE
     if path.exists():
         msg = f"{path}: is there already, and is not overwritten"
@@ -77,7 +81,7 @@ def render_project(folder: Path, name: str, version: str) -> str:
     return "\n".join(
         [
             f"# yaml-language-server: $schema={_SCHEMA.as_posix()}",
-            _line(f"name: {name}", "of files, images and folders on boxes"),
+            _line(f"name: {quoted(name)}", "of files, images and folders on boxes"),
             _line(f"version: {version}", 'cmake: project(... VERSION); git: the tag; or "1.2.3"'),
             _line(f"source: {source}", "folder of CMakeLists.txt" + ("" if conan else "; conan: conanfile.txt if any")),
             _line("targets:", "rows, aliases or families ('generic-*') of `edgebuild targets`"),
@@ -89,6 +93,11 @@ def render_project(folder: Path, name: str, version: str) -> str:
             "",
         ]
     )
+
+
+def quoted(name: str) -> str:
+    """A name in quotes where YAML would read it as a number or a yes: 2048, on."""
+    return yaml.safe_dump([name]).removeprefix("- ").rstrip()
 
 
 def check_name(name: str) -> None:
@@ -106,7 +115,7 @@ def next_steps(folder: Path, row: str) -> list[str]:
     return [
         *missing,
         "  next: read it and strike the targets you have no box of, then",
-        *([f"    cd {folder}"] if folder.resolve() != Path.cwd() else []),
+        *([f"    cd {shlex.quote(str(folder))}"] if folder.resolve() != Path.cwd() else []),
         f"    edgebuild build --target {row}",
     ]
 

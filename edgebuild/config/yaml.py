@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +27,8 @@ class _StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ign
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                raise yaml.constructor.ConstructorError(None, None, "a list or table as a key", key_node.start_mark)
             if key in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"key '{key}' stands twice", key_node.start_mark)
             seen.add(key)
@@ -51,6 +54,9 @@ def parse_yaml(text: str, kind: type[T], *, where: str) -> T:
         raw = yaml.load(text, Loader=_StrictLoader)
     except yaml.YAMLError as err:
         raise _syntax_error(err, text, where) from err
+    except ValueError as err:  # PyYAML's own, for such as 2024-13-01, which looks like a date
+        msg = f"{where}: a value cannot be read: {err}"
+        raise ConfigError(msg, 'quote it if it is a text: "2024-13-01".') from err
     if raw is None:
         msg = f"{where}: empty file"
         raise ConfigError(msg)

@@ -67,6 +67,19 @@ def test_broken_yaml_is_placed_by_line_and_column() -> None:
     assert error_of("title: A: B").message.startswith("row.yaml:1:9: mapping values are not allowed")
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("title: 2024-13-01", "month must be in 1..12"),
+        ("title: !!int abc", "invalid literal for int"),
+        ("[a, b]: c", "a list or table as a key"),
+        ("{a: b}: c", "a list or table as a key"),
+    ],
+)
+def test_what_yaml_itself_cannot_make_a_value_of_is_said_in_words(text: str, message: str) -> None:
+    assert message in error_of(text).message
+
+
 def test_tags_that_run_code_are_refused() -> None:
     assert "could not determine a constructor" in error_of("title: !!python/object/apply:os.getcwd []").message
 

@@ -112,6 +112,7 @@ def test_the_project_is_found_from_below(folder: Path) -> None:
         ("run: bin/x\nhealth: {url: localhost}", "health.url: 'localhost' is not an http address", "http://127.0.0.1"),
         ("run: bin/x\nhealth: {cmd: test -e x}", "health.cmd: 'test' is not a path in the installed tree", ""),
         ("run: bin/x\nhealth: {cmd: bin/x, timeout: 0s}", "health.timeout: nothing becomes well in no time", "60s"),
+        ('run: bin/x\nhealth: {cmd: bin/x, timeout: "60s\\n"}', "health.timeout: expected 'str' matching regex", ""),
         ("run: bin/x\nhealth: {cmd: bin/x, timeout: soon}", "health.timeout: expected 'str' matching regex", ""),
     ],
 )
@@ -129,7 +130,7 @@ def test_all_mistakes_are_said_at_once(folder: Path) -> None:
     assert [text.startswith(start) for text, start in zip(messages, starts, strict=True)] == [True] * 5
 
 
-@pytest.mark.parametrize("line", ["version: 1.2", "name: Store_Guard", "targets: []"])
+@pytest.mark.parametrize("line", ["version: 1.2", "name: Store_Guard", 'name: "guard\\n"', "targets: []"])
 def test_what_would_not_survive_as_a_name_or_number_is_refused(folder: Path, line: str) -> None:
     kept = [each for each in LEAST.splitlines() if each.split(":")[0] != line.split(":")[0]]
     (error,) = errors_of(folder, "\n".join([*kept, line]))

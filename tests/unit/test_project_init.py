@@ -88,6 +88,36 @@ def test_a_chosen_name_is_taken(folder: Path) -> None:
     assert load_project(folder).name == "gate"
 
 
+@pytest.mark.parametrize("name", ["2048", "on", "null", "2024-13-01", "0x1f"])
+def test_a_name_that_yaml_takes_for_something_else_stays_a_name(folder: Path, name: str) -> None:
+    assert edgebuild("init", str(folder), "--name", name) == 0
+    assert load_project(folder).name == name
+
+
+def test_the_folder_to_work_in_is_where_the_file_goes(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert edgebuild("-C", "guard", "init") == 0
+    (folder / "sub").mkdir()
+    assert edgebuild("-C", "guard", "init", "sub") == 0
+    assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("edgebuild.yaml")) == [
+        "edgebuild.yaml",
+        "sub/edgebuild.yaml",
+    ]
+
+
+def test_a_project_beside_the_way_to_the_folder_is_not_the_folders(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert edgebuild("init", str(folder), "--name", "wrong") == 0
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    capsys.readouterr()
+    assert edgebuild("-C", "guard/../other", "ci", "matrix") == 0
+    assert "edgecore-" in capsys.readouterr().out
+
+
 # ---- The schema ----
 
 
