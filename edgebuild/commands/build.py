@@ -36,6 +36,9 @@ def command(
         msg = "say either --target NAME or --all"
         raise ConfigError(msg, "`edgebuild targets` lists the names.")
     project, folder = current_project(ctx.ws)
+    if core_only and folder != ctx.ws.core_source:
+        msg = f"--core-only: '{project.name}' is a project of its own, and only the core can do without its parts"
+        raise ConfigError(msg, "leave it out.")
     version = project_version(project, folder, ctx.run)
     requests = []
     for name in project.targets if every else resolve_names(target or ""):

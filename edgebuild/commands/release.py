@@ -53,6 +53,7 @@ def command(
     trusted = trusted_file(ctx.ws)
     if signer.public.raw not in {each.raw for each in load_trusted(trusted)}:
         ctx.ws.log.note(f"{trusted} does not list {signer.public.id}, so `edgebuild deploy` would refuse this")
+        ctx.ws.log.note(f"the line to add, if boxes are to take what this key signs: {signer.public.line}")
     if as_json:
         print_json(release_document("edgebuild.sealed/1", place, release, signer.public))
     else:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from edgebuild.digest import digest_of, sha256_file
 from edgebuild.errors import ConfigError, NotAvailable
 from edgebuild.model.elf import parse_version
 from edgebuild.model.product import Artifact, Product
-from edgebuild.model.project import Format, Project
+from edgebuild.model.project import Format, Project, command_words
 from edgebuild.model.release import Payload, Release, RowRelease
 from edgebuild.package.contents import image_unpacked_bytes, read_tarball, require_bytes
 from edgebuild.package.release import MANIFEST, RELEASES, SIGNATURE, VERSION, canonical, payload_id, verify_folder
@@ -78,7 +78,10 @@ def _describe_row(project: Project, artifact: Artifact, version: str, folder: Pa
     for kind in _FORMATS:
         for product in (each for each in artifact.products if each.kind == kind):
             identity = payload_id(version, product.sha256, project.run, project.health)
-            payloads.append(_describe_payload(product, kind, identity, folder))
+            payload = _describe_payload(product, kind, identity, folder)
+            if kind == "tarball":
+                _require_programs(project, payload)
+            payloads.append(payload)
     if not payloads:
         msg = f"{folder}: holds neither a tarball nor an image of '{artifact.target}'"
         raise NotAvailable(msg, f"`edgebuild build --target {artifact.target}` makes them.")
@@ -101,6 +104,22 @@ def _describe_payload(product: Product, kind: Format, identity: str, folder: Pat
         image=product.image,
         image_id=product.image_id,
     )
+
+
+def _require_programs(project: Project, payload: Payload) -> None:
+    """What `run` and `health.cmd` say now is in what was built before. Raises ConfigError."""
+    files = {each.path: each for each in payload.files}
+    commands = {"run": project.run, "health.cmd": project.health.cmd if project.health else ""}
+    for key, command in commands.items():
+        if not (words := command_words(command)):
+            continue
+        place = PurePosixPath(words[0].removeprefix("${APP}/"))
+        if any(str(each) in files and files[str(each)].link for each in (place, *place.parents)):
+            continue  # behind a link, which the archive's check has followed
+        program = files.get(str(place))
+        if program is None or not int(program.mode, 8) & 0o100:
+            msg = f"edgebuild.yaml: {key}: {payload.archive} has no program '{words[0]}'"
+            raise ConfigError(msg, "if edgebuild.yaml has changed since the target was built, build it again.")
 
 
 def _highest(artifact: Artifact) -> dict[str, str]:

@@ -93,7 +93,10 @@ def generate_key(key_file: Path, *, comment: str) -> SigningKey:
     for path in (key_file, public_file(key_file)):
         if path.exists():
             msg = f"{path}: exists, and a key is never overwritten"
-            raise ConfigError(msg, "--force moves the old one aside; --out FILE puts the new one elsewhere.")
+            hint = (
+                f"for another project, add {public_file(key_file)}'s line to its trusted_keys; for a new key, --force"
+            )
+            raise ConfigError(msg, f"{hint} moves the old one aside and --out FILE puts the new one elsewhere.")
     key = SigningKey(Ed25519PrivateKey.generate(), comment)
     key_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     # O_EXCL: of two processes that generate at once, one fails rather than replaces the other's key.

@@ -118,6 +118,12 @@ def test_a_project_beside_the_way_to_the_folder_is_not_the_folders(
     assert "edgecore-" in capsys.readouterr().out
 
 
+def test_core_only_is_for_the_core(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert edgebuild("init", str(folder)) == 0
+    assert edgebuild("-C", str(folder), "build", "--all", "--core-only") == 2
+    assert "'store-guard' is a project of its own" in capsys.readouterr().err
+
+
 # ---- The schema ----
 
 

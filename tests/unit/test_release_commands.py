@@ -93,8 +93,9 @@ def test_a_key_is_never_overwritten_and_force_keeps_the_old_one(desk: Desk, tmp_
     for _ in range(3):
         desk("key", "generate", "--out", place, "--force")
         olds.append(place.read_bytes())
-    with pytest.raises(ConfigError, match="never overwritten"):
+    with pytest.raises(ConfigError, match="never overwritten") as caught:
         desk("key", "generate", "--out", place)
+    assert f"add {place}.pub's line to its trusted_keys" in caught.value.hint
     kept = [place.with_name(name).read_bytes() for name in ("mine.old1", "mine.old2", "mine")]
     assert kept == olds
     assert len(set(olds)) == 3
@@ -125,7 +126,11 @@ def test_a_release_that_nobody_would_accept_says_so(desk: Desk, tmp_path: Path) 
     desk("release", "--key", tmp_path / "key")
     (desk.ws.project / "trusted_keys").unlink()
     desk("release", "--key", tmp_path / "key")
-    assert desk.ws.log._stream.getvalue().count("does not list SHA256:") == 1  # type: ignore[attr-defined]
+    said = desk.ws.log._stream.getvalue()  # type: ignore[attr-defined]
+    assert said.count("does not list SHA256:") == 1
+    line = said.rpartition("what this key signs: ")[2]
+    (desk.ws.project / "trusted_keys").write_text(line)
+    assert desk("verify", "beat-1.0").startswith("beat-1.0: whole")
 
 
 def not_built(desk: Desk) -> None:

@@ -182,6 +182,24 @@ def test_a_version_that_could_be_no_folder_on_a_box_is_refused(version: str, ws:
         sealed(ws, built(ws), version=version)
 
 
+@pytest.mark.parametrize(
+    ("key", "program"), [("run", "bin/other"), ("run", "${APP}/lib/libx.so.1"), ("health.cmd", "bin/check")]
+)
+def test_a_program_that_was_not_built_is_not_sealed(ws: Workspace, key: str, program: str) -> None:
+    """edgebuild.yaml says something else than when the target was built."""
+    change = {"run": program} if key == "run" else {"health": HealthSpec(cmd=program)}
+    project = msgspec.structs.replace(PROJECT, **change)
+    with pytest.raises(ConfigError, match=f"{key}: .* has no program") as caught:
+        describe(project, [built(ws)], version="1.0", out=ws.out)
+    assert "build it again" in caught.value.hint
+
+
+@pytest.mark.parametrize("program", ["${APP}/bin/beat", "tools/beat"])
+def test_a_program_may_lie_behind_a_link(ws: Workspace, program: str) -> None:
+    project = msgspec.structs.replace(PROJECT, run=program)
+    assert describe(project, [built(ws, ARM, link("beat/tools", "bin"))], version="1.0", out=ws.out).run == program
+
+
 def test_another_projects_artifact_is_refused(ws: Workspace) -> None:
     with pytest.raises(ConfigError, match="is 'other', not 'beat'"):
         sealed(ws, msgspec.structs.replace(built(ws), name="other"))
