@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 
+from edgebuild.errors import ConfigError
 from edgebuild.model.product import Toolchain
 from edgebuild.run import CLEAN_BUILD_ENV, Command
 
+_UNQUOTABLE = re.compile(r"""['"`$;\\]""")
 BUILD_TYPE = "RelWithDebInfo"  # optimised; packaging splits the debug information off
 
 
@@ -28,8 +32,13 @@ def render_toolchain_file(
     from there, because they are for another machine. prefix_map: folders of this machine and what
     debug information says instead. soabi: "cpython-39-aarch64-linux-gnu"; FindPython leaves it empty in
     a cross build (policy CMP0190), and the module would then be named without it.
+    Raises ConfigError for a folder whose name CMake cannot carry.
     """
-    maps = " ".join(f"-ffile-prefix-map={folder}={name}" for folder, name in prefix_map.items())
+    if odd := [str(folder) for folder in prefix_map if _UNQUOTABLE.search(str(folder))]:
+        msg = f"{odd[0]}: CMake cannot build in a folder with such a name"
+        raise ConfigError(msg, "use one without quotation marks, $, ; and \\.")
+    # A shell reads the flags, so a folder with a space in its name needs quotes.
+    maps = " ".join(shlex.quote(f"-ffile-prefix-map={folder}={name}") for folder, name in prefix_map.items())
     flags = " ".join([maps, *toolchain.c_flags]).strip()
     link_flags = " ".join(toolchain.link_flags)
     lines = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -134,6 +135,19 @@ def test_the_build_looks_for_nothing_on_this_machine(mine: Workspace) -> None:
     (root,) = (line.split('"')[1] for line in text.splitlines() if line.startswith("set(CMAKE_FIND_ROOT_PATH "))
     assert root and Path(root).is_dir(), "without any folder CMake searches the build machine"
     assert f'set(ENV{{PKG_CONFIG_LIBDIR}} "{root}/lib/pkgconfig:{root}/share/pkgconfig")' in text
+
+
+def test_a_folder_with_a_space_in_its_name_is_quoted_for_the_shell_and_stranger_ones_are_refused(ws: Workspace) -> None:
+    spaced = replace(ws, project=ws.project.with_name("my guard"))
+    put(spaced.project / "CMakeLists.txt")
+    build(spaced, FakeTools())
+    text = (spaced.build_tree("guard-zig-aarch64") / "toolchain.cmake").read_text()
+    flags = shlex.split(next(line for line in text.splitlines() if "CMAKE_CXX_FLAGS_INIT" in line).split('"')[1])
+    assert f"-ffile-prefix-map={spaced.project}=guard" in flags
+    quoted = replace(ws, project=ws.project.with_name("it's"))
+    put(quoted.project / "CMakeLists.txt", b"# another")
+    with pytest.raises(ConfigError, match="a folder with such a name"):
+        build(quoted, FakeTools())
 
 
 def test_variables_of_the_user_reach_cmake_but_not_our_own_places(mine: Workspace) -> None:
