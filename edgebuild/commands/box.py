@@ -27,27 +27,17 @@ def command() -> None:
 def adopt(box: str, fingerprint: str | None, ssh_key: Path | None, known_hosts: Path | None, via: str | None) -> None:
     """Show a box's host key and, if it is the right one, put it into known_hosts."""
     asked = Wish(box, ssh_key=ssh_key, known_hosts=known_hosts, via=via)
-    (spec,) = asked.fleet().boxes
-    name, key = fetch_host_key(asked.login(spec))
-    if _is_known(name, key, known_hosts, again=f"edgebuild box adopt {box}"):
+    names, key = fetch_host_key(asked.login(asked.box()))
+    name, place = names[0], _known(known_hosts)
+    if place.knows(names, key, accept_with=f"edgebuild box adopt {box}"):
         click.echo(f"{name}: known already ({key.kind} {key.fingerprint})")
         return
     _require_consent(name, key, fingerprint)
-    place = _known(known_hosts)
     place.add(name, key)
     click.echo(f"{name}: {key.kind} {key.fingerprint} is now in {place.files[0]}")
 
 
 _known = known_hosts  # the option has the same name
-
-
-def _is_known(name: str, key: HostKey, file: Path | None, *, again: str) -> bool:
-    """Raises VerificationError for a changed or revoked key: replacing one is a person's own act."""
-    known = _known(file)
-    if not any(not entry.marker for entry in known.entries(name)):
-        return False
-    known.check(name, key, accept_with=again)
-    return True
 
 
 def _require_consent(name: str, key: HostKey, fingerprint: str | None) -> None:

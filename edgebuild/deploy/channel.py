@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
 from collections.abc import Iterable, Iterator
 
@@ -19,6 +21,22 @@ _MAX_STDERR_BYTES = 64 << 10
 
 class _Quiet(OSError):
     """Nothing moved for too long, or far too much came."""
+
+
+@contextlib.contextmanager
+def ended_after(transport: paramiko.Transport, seconds: float) -> Iterator[None]:
+    """Closes the connection under a block that takes longer.
+
+    In some places paramiko waits without end: for the answer to an exec request (Channel._wait_for_event), and for a
+    socket that takes nothing (Packetizer.write_all), which behind a jump host no timeout of the kernel ends.
+    """
+    timer = threading.Timer(seconds, transport.close)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def converse(channel: paramiko.Channel, chunks: Iterable[bytes], timeout_s: float) -> Reply:
@@ -44,7 +62,8 @@ class _Conversation:
             if not self._send(memoryview(chunk)):
                 break
         if not self._channel.closed:
-            self._channel.shutdown_write()
+            with ended_after(self._channel.get_transport(), self._timeout_s):
+                self._channel.shutdown_write()
         self._read_to_the_end()
         # A command that was killed leaves none, and neither does a connection that died.
         if not self._channel.status_event.is_set() or self._channel.exit_status < 0:
@@ -58,7 +77,8 @@ class _Conversation:
             if self._channel.exit_status_ready():
                 return False
             try:
-                sent = self._channel.send(rest)  # type: ignore[arg-type]  # takes any buffer
+                with ended_after(self._channel.get_transport(), self._timeout_s):
+                    sent = self._channel.send(rest)  # type: ignore[arg-type]  # takes any buffer
             except TimeoutError:  # the box's window is full
                 self._check_patience()
                 continue

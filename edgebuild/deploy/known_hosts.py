@@ -61,6 +61,10 @@ class Entry:
         return matched
 
 
+# What known_hosts may call a host, the strictest first; see host_names().
+Names = tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class KnownHosts:
     """files: the first is where a newly accepted key goes; one that does not exist holds nothing."""
@@ -70,25 +74,31 @@ class KnownHosts:
     def entries(self, name: str) -> tuple[Entry, ...]:
         return tuple(entry for file in self.files for entry in _read(file) if entry.is_about(name))
 
-    def algorithms(self, name: str) -> tuple[str, ...]:
+    def algorithms(self, names: Names) -> tuple[str, ...]:
         """What to ask the box for first, so that it shows the key we know rather than another of its keys."""
-        kinds = dict.fromkeys(entry.key.kind for entry in self.entries(name) if not entry.marker)
+        kinds = dict.fromkeys(entry.key.kind for name in names for entry in self.entries(name) if not entry.marker)
         return tuple(each for kind in kinds for each in (_RSA_SIGNATURES if kind == "ssh-rsa" else (kind,)))
 
-    def check(self, name: str, key: HostKey, *, accept_with: str) -> None:
-        """Raises VerificationError unless the key was accepted for that name. accept_with: the command for it."""
-        entries = self.entries(name)
-        for entry in entries:
+    def knows(self, names: Names, key: HostKey, *, accept_with: str) -> bool:
+        """Whether the key was accepted. Raises VerificationError where it is revoked, or another than was accepted.
+
+        Another key under a later name may be that of another site's box, so it proves no change.
+        """
+        entries = [self.entries(name) for name in names]
+        for entry in (entry for each in entries for entry in each):
             if entry.marker == "@revoked" and entry.key == key:
-                msg = f"{name}: its host key is revoked ({key.kind} {key.fingerprint}), {entry.file}:{entry.line}"
+                msg = f"{names[0]}: its host key is revoked ({key.kind} {key.fingerprint}), {entry.file}:{entry.line}"
                 raise VerificationError(msg, "do not talk to it; give the box a new host key.")
-        accepted = [entry for entry in entries if not entry.marker]
-        if any(entry.key == key for entry in accepted):
-            return
-        if accepted:
-            raise _changed(name, key, accepted, accept_with)
-        msg = f"{name}: host key not known ({key.kind} {key.fingerprint})"
-        raise VerificationError(msg, f"compare it with what the box's console shows, then `{accept_with}`")
+        own, *others = ([entry for entry in each if not entry.marker] for each in entries)
+        if own and all(entry.key != key for entry in own):
+            raise _changed(names[0], key, own, accept_with)
+        return bool(own) or any(entry.key == key for other in others for entry in other)
+
+    def check(self, names: Names, key: HostKey, *, accept_with: str) -> None:
+        """Raises VerificationError unless the key was accepted for that host. accept_with: the command for it."""
+        if not self.knows(names, key, accept_with=accept_with):
+            msg = f"{names[0]}: host key not known ({key.kind} {key.fingerprint})"
+            raise VerificationError(msg, f"compare it with what the box's console shows, then `{accept_with}`")
 
     def add(self, name: str, key: HostKey) -> None:
         """Appends one line in a single write, so that two that add at once both stay."""
@@ -109,7 +119,18 @@ def known_hosts(file: Path | None) -> KnownHosts:
 
 def host_name(host: str, port: int) -> str:
     """What known_hosts calls a host: ports other than 22 stand in the name, so one hub has a key per tunnel."""
+    host = host.lower()  # as ssh does, which matters where names are hashed
     return host if port == SSH_PORT else f"[{host}]:{port}"
+
+
+def host_names(host: str, port: int, jump: Names = ()) -> Names:
+    """jump: names of the jump host before it. Behind one, "192.168.1.10" is not one machine: every site has its own.
+
+    So a key is accepted for "192.168.1.10@hub", a name that ssh takes as HostKeyAlias; and what a person has
+    accepted with ssh itself, for "192.168.1.10", counts where nothing is known for the longer name.
+    """
+    name = host_name(host, port)
+    return (f"{name}@{jump[0]}", name) if jump else (name,)
 
 
 def _changed(name: str, key: HostKey, accepted: list[Entry], accept_with: str) -> VerificationError:

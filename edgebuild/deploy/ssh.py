@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
-from collections.abc import Iterable
+import struct
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ import paramiko
 from fabric import Config, Connection  # type: ignore[import-untyped]
 from paramiko.ssh_exception import ConfigParseError
 
-from edgebuild.deploy.channel import converse
-from edgebuild.deploy.known_hosts import HostKey, KnownHosts, host_name, known_hosts
+from edgebuild.deploy.channel import converse, ended_after
+from edgebuild.deploy.known_hosts import HostKey, KnownHosts, Names, host_names, known_hosts
 from edgebuild.deploy.transport import CALL_TIMEOUT_S, ConnectionLost, Login, Reply
-from edgebuild.errors import BoxError, BoxPending, ConfigError, EdgebuildError
+from edgebuild.errors import BoxError, BoxPending, ConfigError, EdgebuildError, VerificationError
 from edgebuild.model.box import Address
 
 _CONNECT_TIMEOUT_S = 10
@@ -49,14 +50,33 @@ class SshTransport:
         self, command: str, *, stdin: bytes | Iterable[bytes] | None = None, timeout_s: float = CALL_TIMEOUT_S
     ) -> Reply:
         chunks = (stdin,) if isinstance(stdin, bytes) else (stdin or ())
+        transport = self._connection.transport
         try:
-            channel = self._connection.transport.open_session(timeout=_HANDSHAKE_TIMEOUT_S)
-            with contextlib.closing(channel):
+            channel = transport.open_session(timeout=_HANDSHAKE_TIMEOUT_S)
+            with ended_after(transport, _HANDSHAKE_TIMEOUT_S), self._refusal_is_told():
                 channel.exec_command(command)
-                return converse(channel, chunks, timeout_s)
+            reply = converse(channel, chunks, timeout_s)
+            with ended_after(transport, _HANDSHAKE_TIMEOUT_S):
+                channel.close()
+            return reply
         except (paramiko.SSHException, EOFError, OSError) as err:
+            # All of it, not the channel alone: to say goodbye on a dead connection may take for ever.
+            transport.close()
             msg = f"{self.address}: connection lost ({_reason(err)})"
             raise ConnectionLost(msg) from err
+
+    @contextlib.contextmanager
+    def _refusal_is_told(self) -> Iterator[None]:
+        """From a loss: paramiko says "Channel closed" for both, but a refusal leaves the connection as it was."""
+        try:
+            yield
+        except paramiko.SSHException as err:
+            if not self._connection.transport.is_active():
+                raise
+            msg = f"{self.address}: its SSH server runs no commands for this login"
+            raise BoxError(
+                msg, "the login needs sh as its shell; a vendor's command line has to be left first."
+            ) from err
 
     def close(self) -> None:
         for connection in reversed(self._hops):
@@ -83,8 +103,8 @@ def connect(login: Login) -> SshTransport:
     return SshTransport(hops[-1], hops)
 
 
-def fetch_host_key(login: Login) -> tuple[str, HostKey]:
-    """The name known_hosts has for the box, and the key it shows. Jump hosts are checked; nobody logs in on the box."""
+def fetch_host_key(login: Login) -> tuple[Names, HostKey]:
+    """What known_hosts calls the box, and the key it shows. Jump hosts are checked; nobody logs in on the box."""
     *jumps, last = _hops(login)
     try:
         for connection in jumps:
@@ -92,7 +112,7 @@ def fetch_host_key(login: Login) -> tuple[str, HostKey]:
             _open(connection, login)
         with _translated(last, login), contextlib.closing(_handshake(last, _known(login))) as transport:
             transport.start_client(timeout=_HANDSHAKE_TIMEOUT_S)
-            return host_name(last.host, last.port), _host_key(transport.get_remote_server_key())
+            return _names(last), _host_key(transport.get_remote_server_key())
     finally:
         for connection in reversed(jumps):
             connection.close()
@@ -101,13 +121,14 @@ def fetch_host_key(login: Login) -> tuple[str, HostKey]:
 class _CheckedHosts(paramiko.MissingHostKeyPolicy):
     """Asked for every key, because paramiko's own table of hosts stays empty."""
 
-    def __init__(self, known: KnownHosts, accept_with: str) -> None:
+    def __init__(self, known: KnownHosts, names: Names, accept_with: str) -> None:
         self._known = known
+        self._names = names
         self._accept_with = accept_with
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
         found = _host_key(key)
-        self._known.check(hostname, found, accept_with=f"{self._accept_with} --fingerprint {found.fingerprint}")
+        self._known.check(self._names, found, accept_with=f"{self._accept_with} --fingerprint {found.fingerprint}")
 
 
 def _hops(login: Login) -> list[Connection]:
@@ -140,14 +161,16 @@ def _connection(address: Address, gateway: Connection | None) -> Connection:
 
 def _harden(connection: Connection, login: Login) -> None:
     known = _known(login)
-    connection.client.set_missing_host_key_policy(_CheckedHosts(known, _adopt_command(connection, login)))
+    connection.client.set_missing_host_key_policy(
+        _CheckedHosts(known, _names(connection), _adopt_command(connection, login))
+    )
     options: dict[str, Any] = connection.connect_kwargs
     options.update(
         banner_timeout=_HANDSHAKE_TIMEOUT_S,
         auth_timeout=_HANDSHAKE_TIMEOUT_S,
         channel_timeout=_HANDSHAKE_TIMEOUT_S,
         transport_factory=lambda sock, **more: _asking_for_known_keys(
-            paramiko.Transport(sock, **more), known, host_name(connection.host, connection.port)
+            paramiko.Transport(sock, **more), known, _names(connection)
         ),
     )
     if login.key:
@@ -178,12 +201,12 @@ def _handshake(connection: Connection, known: KnownHosts) -> paramiko.Transport:
     sock = connection.open_gateway() if connection.gateway else _tcp(connection)
     transport = paramiko.Transport(sock)
     transport.banner_timeout = _HANDSHAKE_TIMEOUT_S
-    return _asking_for_known_keys(transport, known, host_name(connection.host, connection.port))
+    return _asking_for_known_keys(transport, known, _names(connection))
 
 
-def _asking_for_known_keys(transport: paramiko.Transport, known: KnownHosts, name: str) -> paramiko.Transport:
+def _asking_for_known_keys(transport: paramiko.Transport, known: KnownHosts, names: Names) -> paramiko.Transport:
     options = transport.get_security_options()
-    wanted = [kind for kind in known.algorithms(name) if kind in options.key_types]
+    wanted = [kind for kind in known.algorithms(names) if kind in options.key_types]
     options.key_types = [*wanted, *(kind for kind in options.key_types if kind not in wanted)]
     return transport
 
@@ -211,12 +234,19 @@ def _translated(connection: Connection, login: Login) -> Any:
     except EdgebuildError:
         raise
     except (paramiko.AuthenticationException, paramiko.PasswordRequiredException) as err:
+        if "timeout" in str(err):  # which AuthHandler.wait_for_response calls a refusal
+            raise BoxPending(f"{place}: lost while it let us in ({_reason(err)})") from err
         raise _not_let_in(place, login, err) from err
     except paramiko.ChannelException as err:
         raise _not_forwarded(place, connection, err) from err
     except paramiko.SSHException as err:
         if "No authentication methods" in str(err):
             raise _not_let_in(place, login, err) from err
+        if str(err).startswith("Signature verification"):
+            msg = f"{place}: shows a host key that it cannot prove to have ({err})"
+            raise VerificationError(
+                msg, "somebody may be in between; if not, the connection damages what goes over it."
+            ) from err
         if isinstance(err, paramiko.ssh_exception.IncompatiblePeer):
             msg = f"{place}: no common SSH algorithm ({err})"
             raise BoxError(
@@ -230,6 +260,9 @@ def _translated(connection: Connection, login: Login) -> Any:
     except (OSError, EOFError) as err:
         msg = f"{place}: not reachable ({_reason(err)})"
         raise BoxPending(msg) from err
+    except (ValueError, LookupError, struct.error) as err:  # paramiko parses what a peer sends without checking it
+        msg = f"{place}: does not answer as an SSH server ({_reason(err)})"
+        raise BoxPending(msg, "something else listens there, or the connection damages what goes over it.") from err
 
 
 def _not_let_in(place: str, login: Login, err: Exception) -> BoxError:
@@ -258,6 +291,11 @@ def _adopt_command(connection: Connection, login: Login) -> str:
     if connection.gateway and login.via:
         words += f" --via {login.via}"
     return words + (f" --known-hosts {login.known_hosts}" if login.known_hosts else "")
+
+
+def _names(connection: Connection) -> Names:
+    jump = connection.gateway
+    return host_names(connection.host, connection.port, _names(jump) if isinstance(jump, Connection) else ())
 
 
 def _known(login: Login) -> KnownHosts:

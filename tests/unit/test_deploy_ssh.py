@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from edgebuild.deploy import ssh
 from edgebuild.deploy.known_hosts import HostKey, KnownHosts, host_name
 from edgebuild.deploy.ssh import SshTransport, connect, fetch_host_key
 from edgebuild.deploy.transport import ConnectionLost, Login
@@ -230,10 +233,122 @@ def test_what_is_off_or_no_ssh_server_is_pending(tmp_path: Path) -> None:
         connect(Login(Address("no-such-box.invalid")))
 
 
+def test_the_same_address_behind_another_jump_host_is_another_box(
+    serve: Serve, tmp_path: Path, host_key: paramiko.PKey
+) -> None:
+    box, jump = serve(), serve()
+    know(tmp_path, host_key, jump)
+    names, key = fetch_host_key(login(box, tmp_path, via=jump))
+    assert names[0] == f"[127.0.0.1]:{box.port}@[127.0.0.1]:{jump.port}"
+    KnownHosts((tmp_path / "known",)).add(names[0], key)
+    connect(login(box, tmp_path, via=jump)).close()
+    with pytest.raises(VerificationError, match="not known"):
+        connect(login(box, tmp_path))
+
+
+class Mute(paramiko.ServerInterface):
+    """Lets anybody in, takes commands, and never says whether it will run them; or that it will not."""
+
+    def __init__(self, host_key: paramiko.PKey, *, refuses: bool) -> None:
+        self.over = threading.Event()
+        self._refuses = refuses
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._socket.getsockname()[1])
+        threading.Thread(target=self._serve, args=(host_key,), daemon=True).start()
+
+    def _serve(self, host_key: paramiko.PKey) -> None:
+        self._transport = paramiko.Transport(self._socket.accept()[0])
+        self._transport.add_server_key(host_key)
+        self._transport.start_server(event=threading.Event(), server=self)
+
+    def get_allowed_auths(self, username: str) -> str:
+        return "publickey"
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        return paramiko.AUTH_SUCCESSFUL
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        return paramiko.OPEN_SUCCEEDED
+
+    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        if not self._refuses:
+            self.over.wait(20)
+        return False
+
+    def transport_to(self, tmp_path: Path, host_key: paramiko.PKey) -> SshTransport:
+        KnownHosts((tmp_path / "known",)).add(
+            host_name("127.0.0.1", self.port), HostKey(host_key.get_name(), host_key.asbytes())
+        )
+        address = Address("127.0.0.1", "root", self.port)
+        return connect(Login(address, key=tmp_path / "user", known_hosts=tmp_path / "known"))
+
+
+def test_a_box_that_never_begins_a_command_is_not_waited_for(
+    tmp_path: Path, host_key: paramiko.PKey, user_key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = Mute(host_key, refuses=False)
+    transport = box.transport_to(tmp_path, host_key)
+    monkeypatch.setattr(ssh, "_HANDSHAKE_TIMEOUT_S", 0.5)
+    began_s = time.monotonic()
+    with pytest.raises(ConnectionLost):
+        transport.call("go")
+    transport.close()
+    assert time.monotonic() - began_s < 5
+    box.over.set()
+
+
+def test_a_login_that_may_run_nothing_is_told_from_a_lost_connection(
+    tmp_path: Path, host_key: paramiko.PKey, user_key: Path
+) -> None:
+    transport = Mute(host_key, refuses=True).transport_to(tmp_path, host_key)
+    with pytest.raises(BoxError, match="runs no commands") as caught:
+        transport.call("go")
+    assert not isinstance(caught.value, ConnectionLost)
+    transport.close()
+
+
+def damaging(port: int, spoil: Callable[[bytes], bytes]) -> int:
+    """A port that leads there, and changes the first large piece that comes back."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def run() -> None:
+        near, far = listener.accept()[0], socket.create_connection(("127.0.0.1", port))
+
+        def forth() -> None:
+            with contextlib.suppress(OSError):
+                while data := near.recv(1 << 16):
+                    far.sendall(data)
+
+        threading.Thread(target=forth, daemon=True).start()
+        with contextlib.suppress(OSError):
+            while data := far.recv(1 << 16):
+                near.sendall(spoil(data))
+
+    threading.Thread(target=run, daemon=True).start()
+    return int(listener.getsockname()[1])
+
+
+def test_what_is_damaged_on_its_way_is_no_defect_of_ours(serve: Serve, tmp_path: Path, host_key: paramiko.PKey) -> None:
+    """paramiko raises whatever its parser trips over: here UnicodeDecodeError, in a list of algorithms."""
+    port = damaging(serve().port, lambda data: data.replace(b"curve25519", b"curve\xff5519", 1))
+    with pytest.raises(BoxPending, match="does not answer as an SSH server"):
+        connect(Login(Address("127.0.0.1", "root", port), known_hosts=tmp_path / "known"))
+
+
+def test_a_host_key_that_is_shown_but_not_proven_is_refused_as_such(
+    serve: Serve, tmp_path: Path, host_key: paramiko.PKey
+) -> None:
+    """As somebody in between does who has seen the right key: not the same as a box that is off."""
+    secret = host_key.asbytes()[-32:]
+    port = damaging(serve().port, lambda data: data.replace(secret, secret[:-1] + bytes([secret[-1] ^ 1])))
+    with pytest.raises(VerificationError, match="cannot prove"):
+        connect(Login(Address("127.0.0.1", "root", port), known_hosts=tmp_path / "known"))
+
+
 def test_the_key_to_adopt_is_read_without_a_login(serve: Serve, tmp_path: Path, host_key: paramiko.PKey) -> None:
     server = serve()
-    name, key = fetch_host_key(login(server, tmp_path, key="none"))
-    assert (name, key.blob) == (f"[127.0.0.1]:{server.port}", host_key.asbytes())
+    names, key = fetch_host_key(login(server, tmp_path, key="none"))
+    assert (names, key.blob) == ((f"[127.0.0.1]:{server.port}",), host_key.asbytes())
     assert server.commands == []
 
 
