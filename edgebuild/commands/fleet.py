@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
@@ -18,7 +19,7 @@ from edgebuild.deploy.program import Home
 from edgebuild.deploy.rollout import exit_code_of
 from edgebuild.deploy.ssh import connect
 from edgebuild.deploy.transport import Login
-from edgebuild.errors import NotAvailable
+from edgebuild.errors import ConfigError, NotAvailable
 from edgebuild.model.box import BoxResult, BoxSpec, Fleet, FleetDefaults, parse_address
 from edgebuild.model.project import Format
 from edgebuild.model.release import Release
@@ -28,6 +29,7 @@ from edgebuild.workspace import Workspace
 F = TypeVar("F", bound=Callable[..., Any])
 _file = click.Path(path_type=Path, dir_okay=False)
 _FLEET_FILES = (".yaml", ".yml")
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")  # as model.project.Name
 
 # How a box is reached. An option wins over what fleet.yaml says.
 _REACH = (
@@ -64,7 +66,11 @@ class Wish:
         if path.suffix in _FLEET_FILES:
             fleet = load_fleet(path)
             return msgspec.structs.replace(fleet, boxes=tuple(self._changed(box) for box in fleet.boxes))
-        return Fleet(release="", boxes=(self._changed(BoxSpec(id=self.boxes, address=self.boxes)),))
+        return Fleet(release="", boxes=(self.box(),))
+
+    def box(self) -> BoxSpec:
+        """Of an address. Raises ConfigError."""
+        return self._changed(BoxSpec(id=self.boxes, address=self.boxes))
 
     def connector(self, box: BoxSpec) -> Connect:
         return partial(connect, self.login(box))
@@ -123,19 +129,36 @@ def release_folder(wish: str, beside: str, ws: Workspace) -> Path:
     return newest.parent
 
 
-def application_name(given: str | None, fleet: Fleet, boxes: str, ctx: Context) -> str:
-    """What the application is called on the boxes: as the option, the fleet's release, or the project says."""
+@dataclass(frozen=True)
+class Application:
+    """name: of its folder on the boxes. ids: what the fleet's release is called there; none without a fleet file."""
+
+    name: str
+    ids: frozenset[str] = frozenset()
+
+
+def application(given: str | None, fleet: Fleet, boxes: str, ctx: Context) -> Application:
+    """As the option, the fleet's release, or the project says. Raises ConfigError, NotAvailable."""
+    found = _application(given, fleet, boxes, ctx)
+    if not _NAME.fullmatch(found.name):
+        msg = f"'{found.name}' is not an application's name"
+        raise ConfigError(msg, "it has letters, digits and '-', as `name` in edgebuild.yaml.")
+    return found
+
+
+def _application(given: str | None, fleet: Fleet, boxes: str, ctx: Context) -> Application:
     if given:
-        return given
+        return Application(given)
     if not fleet.release:
-        return current_project(ctx.ws)[0].name
+        return Application(current_project(ctx.ws)[0].name)
     folder = release_folder(fleet.release, boxes, ctx.ws)
     try:
-        # Only its name is used, and only as far as a box's folder may be called so; no need to hash the archives.
-        return msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Release).name
-    except (OSError, msgspec.DecodeError) as err:
+        # Only names are used, and nothing is sent; no need to hash the archives.
+        release = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Release)
+    except (OSError, ValueError, RecursionError) as err:
         msg = f"{folder / MANIFEST}: cannot be read ({err})"
         raise NotAvailable(msg, "--name says what the application is called.") from err
+    return Application(release.name, frozenset(each.id for row in release.rows.values() for each in row.payloads))
 
 
 def empty_order(ctx: Context, application: str) -> Order:
@@ -160,7 +183,7 @@ def show_results(results: Sequence[BoxResult], *, as_json: bool) -> int:
 
 
 def show_error(box: str, error: str, hint: str) -> None:
-    click.echo(error if error.startswith(box) else f"{box}: {error}", err=True)
+    click.echo(printable(error if error.startswith(box) else f"{box}: {error}"), err=True)
     if hint:
         click.echo(f"  hint: {hint}", err=True)
 
@@ -179,7 +202,13 @@ def _result_row(result: BoxResult) -> tuple[str, ...]:
 
 
 def shortened(text: str) -> str:
+    text = printable(text)
     return (text if len(text) <= 60 else text[:57] + "...") or "-"
+
+
+def printable(text: str) -> str:
+    """What a box says is shown on a terminal, and must not steer it."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
 
 
 def _add(options: Sequence[Callable[[Any], Any]], function: F) -> F:

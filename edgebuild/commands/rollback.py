@@ -9,7 +9,7 @@ import click
 from edgebuild.commands.context import Context, json_option
 from edgebuild.commands.fleet import (
     Wish,
-    application_name,
+    application,
     boxes_argument,
     empty_order,
     home_of,
@@ -28,14 +28,17 @@ from edgebuild.model.box import BoxResult, BoxSpec, Rollout
 @json_option
 @click.pass_obj
 def command(ctx: Context, /, name: str | None, as_json: bool, **options: str | Path | None) -> int:
-    """Switch a box, or every box of a fleet file, back to the release it had before."""
+    """Switch a box, or every box of a fleet file, back to the release it had before.
+
+    With a fleet file only boxes that run its release go back: the command may be given again for those that were off.
+    """
     asked = Wish(**options)  # type: ignore[arg-type]
     fleet = asked.fleet()
-    application = application_name(name, fleet, asked.boxes, ctx)
-    order = empty_order(ctx, application)
+    found = application(name, fleet, asked.boxes, ctx)
+    order = empty_order(ctx, found.name)
 
     def one(box: BoxSpec) -> BoxResult:
-        return roll_back_one(box, home_of(box, application), order, asked.connector(box))
+        return roll_back_one(box, home_of(box, found.name), order, asked.connector(box), leave=found.ids)
 
     # No canary: the release they go back to has run on these very boxes.
     rollout = Rollout(canary=0, parallel=fleet.rollout.parallel)

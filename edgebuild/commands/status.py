@@ -12,7 +12,7 @@ import msgspec
 from edgebuild.commands.context import Context, json_option, print_json, print_table
 from edgebuild.commands.fleet import (
     Wish,
-    application_name,
+    application,
     boxes_argument,
     home_of,
     place_options,
@@ -45,13 +45,13 @@ def command(ctx: Context, /, name: str | None, as_json: bool, **options: str | P
     """Show what a box, or every box of a fleet file, runs. Changes nothing there."""
     asked = Wish(**options)  # type: ignore[arg-type]
     fleet = asked.fleet()
-    application = application_name(name, fleet, asked.boxes, ctx)
+    home_name = application(name, fleet, asked.boxes, ctx).name
 
     def ask(box: BoxSpec) -> _Answer:
         try:
             transport = asked.connector(box)()
             try:
-                return _Answer(box.id, probe(transport, home_of(box, application)))
+                return _Answer(box.id, probe(transport, home_of(box, home_name)))
             finally:
                 transport.close()
         except EdgebuildError as err:

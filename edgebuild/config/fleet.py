@@ -52,16 +52,23 @@ def fill_in(box: BoxSpec, defaults: FleetDefaults, *, where: str, folder: Path) 
     if not box.id.strip() or not box.id.isprintable():
         msg = f"{where}.id: a box needs a name"
         raise ConfigError(msg)
-    key = box.key or defaults.key
     return msgspec.structs.replace(
         box,
         address=str(address),
         target=_row(box.target or defaults.target, f"{where}.target: "),
-        key=str(folder / Path(key).expanduser()) if key else "",
+        key=_file(box.key or defaults.key, folder, where),
         via=str(parse_address(via, f"{where}.via: ")) if via else "",
         root=root,
         become=box.become or defaults.become,
     )
+
+
+def _file(key: str, folder: Path, where: str) -> str:
+    try:
+        return str(folder / Path(key).expanduser()) if key else ""
+    except RuntimeError as err:  # "~somebody", who is not there
+        msg = f"{where}.key: '{key}' is no file ({err})"
+        raise ConfigError(msg) from err
 
 
 def _row(wish: str, where: str) -> str:

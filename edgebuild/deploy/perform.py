@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
@@ -15,6 +15,7 @@ from edgebuild.deploy.probe import probe
 from edgebuild.deploy.program import (
     BUSY,
     NOT_HEALTHY,
+    NOT_VERIFIED,
     Home,
     failure,
     program,
@@ -39,6 +40,10 @@ _ROLLBACK_TIMEOUT_S = 3600.0  # only the box knows how long that release's healt
 _ASK_AGAIN_S = 2.0
 
 Connect = Callable[[], Transport]
+
+
+class _Damaged(BoxError):
+    """A release on the box is not what was signed."""
 
 
 @dataclass(frozen=True)
@@ -144,12 +149,21 @@ def deploy_one(spec: BoxSpec, home: Home, order: Order, connect: Connect) -> Box
     return caught[0]
 
 
-def roll_back_one(spec: BoxSpec, home: Home, order: Order, connect: Connect) -> BoxResult:
-    """To the release before, with the same care: the box keeps it only if it is healthy."""
+def roll_back_one(
+    spec: BoxSpec, home: Home, order: Order, connect: Connect, *, leave: Collection[str] = ()
+) -> BoxResult:
+    """To the release before, with the same care: the box keeps it only if it is healthy.
+
+    leave: ids; a box that runs none of them is left alone, so that a second run for boxes that were off takes no
+    other one forward again. Empty: whatever it runs.
+    """
     record = _Record(spec.id)
     with _Way(connect) as way, _caught(record) as caught:
         state = probe(way.transport(), home)
         record.before = record.after = state.current
+        if leave and state.current not in leave:
+            caught.append(record.result("unchanged"))
+            return caught[0]
         if not state.previous:
             raise BoxError(f"{spec.id}: there is no release before {state.current or 'the first one'} to go back to")
         for action in plans.plan_rollback(state, program_digest=program_digest()):
@@ -235,13 +249,25 @@ def _perform(found: Examined, payload: Payload, home: Home, order: Order, way: _
     *before, last = found.actions
     assert isinstance(last, plans.Activate)
     for action in before:
-        try:
-            _act(action, home, order, way.transport(), record)
-        except ConnectionLost:
-            # Nothing was switched, and a box takes both actions twice. The second loss is an error.
-            way.drop()
-            _act(action, home, order, way.transport(), record)
-    return _switch("activate", payload.id, home, order, way, record)
+        _prepare(action, home, order, way, record)
+    try:
+        return _switch("activate", payload.id, home, order, way, record)
+    except _Damaged:
+        sending = plans.Receive(payload)
+        if sending in before:
+            raise
+        # It lay there from earlier on, and flash forgets. The box takes the same release anew.
+        _prepare(sending, home, order, way, record)
+        return _switch("activate", payload.id, home, order, way, record)
+
+
+def _prepare(action: plans.Action, home: Home, order: Order, way: _Way, record: _Record) -> None:
+    try:
+        _act(action, home, order, way.transport(), record)
+    except ConnectionLost:
+        # Nothing was switched, and a box takes these actions twice. The second loss is an error.
+        way.drop()
+        _act(action, home, order, way.transport(), record)
 
 
 def _act(action: plans.Action, home: Home, order: Order, transport: Transport, record: _Record) -> None:
@@ -291,7 +317,7 @@ def _switch(verb: plans.Switch, wanted: str, home: Home, order: Order, way: _Way
                 way.drop()
             state = _settled(home, order, way)
             record.after, record.health = state.current, state.health
-            if state.current == wanted:
+            if state.current == wanted and state.running:
                 return record.result("updated")
     msg = f"the connection was lost while the box switched; it runs {record.after or 'nothing'}"
     raise BoxError(msg, "`edgebuild status` asks it again.")
@@ -306,7 +332,7 @@ def _settled(home: Home, order: Order, way: _Way) -> BoxState:
             state = probe(way.transport(), home)
             if not state.trial and not state.busy:
                 return state
-        except (BoxPending, ConnectionLost) as err:
+        except BoxPending as err:
             way.drop()
             problem = err
         time.sleep(_ASK_AGAIN_S)
@@ -323,6 +349,8 @@ def _switched(reply: Reply, address: str, record: _Record) -> BoxResult:
     if reply.code == 0 and outcome in ("updated", "unchanged"):
         return record.result("updated" if outcome == "updated" else "unchanged")
     error = failure(reply, address)
+    if reply.code == NOT_VERIFIED:
+        raise _Damaged(error.message, error.hint)
     if outcome == "rolled_back" or (reply.code == NOT_HEALTHY and outcome not in get_args(Outcome)):
         return record.result("rolled_back", error)
     return record.result("failed", error)

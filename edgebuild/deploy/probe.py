@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from edgebuild.deploy.program import Home, failure, probe_command, program, read_answer
-from edgebuild.deploy.transport import Transport
-from edgebuild.errors import BoxError
+from edgebuild.deploy.transport import ConnectionLost, Transport
+from edgebuild.errors import BoxError, BoxPending
 from edgebuild.model.box import BoxState
 
 _PROBE_TIMEOUT_S = 60.0  # a loaded box starts a few dozen small programs for it
@@ -16,8 +16,11 @@ _YES_NO = {"yes": True, "no": False}
 
 
 def probe(transport: Transport, home: Home) -> BoxState:
-    """Raises BoxError."""
-    reply = transport.call(probe_command(home), stdin=program(), timeout_s=_PROBE_TIMEOUT_S)
+    """Raises BoxError, BoxPending."""
+    try:
+        reply = transport.call(probe_command(home), stdin=program(), timeout_s=_PROBE_TIMEOUT_S)
+    except ConnectionLost as err:  # in the middle of nothing
+        raise BoxPending(err.message, "it was asked, nothing more; it is off by now, or its link is bad.") from err
     answer = read_answer(reply, transport.address)
     if reply.code != 0:
         raise failure(reply, transport.address)

@@ -83,7 +83,7 @@ def read_answer(reply: Reply, address: str) -> dict[str, str]:
         msg = f"{address}: no POSIX shell answered there" + (f", but: {seen}" if seen else "")
         raise BoxError(msg, "the login needs sh as its shell; a vendor's command line has to be left first.")
     values: dict[str, str] = {}
-    for line in answer.splitlines():
+    for line in answer.rstrip("\n").split("\n") if answer else ():  # a program's words may hold what else ends a line
         key, equals, value = line.partition("=")
         if not equals or not key.isidentifier() or key in values:
             msg = f"{address}: the box program answered with a line that is none of its own: {line[:120]!r}"

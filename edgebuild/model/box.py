@@ -42,11 +42,23 @@ def parse_address(text: str, where: str = "") -> Address:
         host, colon, port = place.partition(":")
         malformed = bool(colon) and not port
     number = int(port) if port.isascii() and port.isdigit() and len(port) < 6 else 0
-    usable = host and not host.startswith("-") and not any(letter.isspace() or letter in "/@" for letter in host + user)
+    usable = (
+        _is_name(host)
+        and not host.startswith("-")
+        and not any(letter.isspace() or letter in "/@" for letter in host + user)
+    )
     if malformed or not usable or (port and not 0 < number < 65536) or (text.startswith("@")):
         msg = f"{where}'{text}' is not a box's address"
         raise ConfigError(msg, "it is [user@]host[:port], for example root@192.168.1.10:22.")
     return Address(host, user, number)
+
+
+def _is_name(host: str) -> bool:
+    """As far as sockets take it: they make IDNA of it, and raise UnicodeError for "a..b" and endless labels."""
+    try:
+        return bool(host.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 class BoxSpec(Record, frozen=True):

@@ -206,6 +206,38 @@ def test_a_box_that_is_gone_while_it_receives_is_pending(order: Order) -> None:
     assert facts(deploy(Vanishing(), order)) == ("pending", OLD, OLD, 8)
 
 
+def test_a_box_that_is_lost_while_it_is_asked_is_pending(order: Order) -> None:
+    """Nothing has begun there: it is no more failed than one that was off a second earlier."""
+    assert facts(deploy(FakeBox(cut={"probe": "before"}), order)) == ("pending", "", "", 8)
+    assert preview_one(SPEC, HOME, order, FakeBox(cut={"probe": "before"}).connect).exit_code == 8
+
+
+def test_a_release_that_lay_there_and_is_damaged_is_sent_again(order: Order) -> None:
+    class Rotten(FakeBox):
+        def activate(self, release: str) -> str:
+            self.codes = {} if self.received else {"activate": 11}
+            return super().activate(release) if self.received else ""
+
+    box = Rotten(releases=[OLD, NEW])
+    assert facts(deploy(box, order)) == ("updated", OLD, NEW, 0)
+    assert box.calls == ["connect", "probe", "push", "activate", "receive", "activate", "close"]
+
+
+def test_a_release_that_is_damaged_as_soon_as_it_is_there_is_sent_once(order: Order) -> None:
+    box = FakeBox(codes={"activate": 11})
+    assert facts(deploy(box, order))[0] == "failed" and box.calls.count("receive") == 1
+
+
+def test_a_box_whose_program_does_not_run_is_not_updated_because_its_answer_was_lost(order: Order) -> None:
+    class Dead(FakeBox):
+        def activate(self, release: str) -> str:
+            self.codes["activate"] = 13
+            return f"outcome=failed\nbefore={NEW}\nafter={NEW}\n"
+
+    box = Dead(current=NEW, releases=[OLD, NEW], running="no", cut={"activate": "after"})
+    assert facts(deploy(box, order)) == ("failed", NEW, NEW, 7)
+
+
 def test_a_lost_answer_about_a_release_that_was_not_well_is_asked_for(order: Order) -> None:
     assert facts(deploy(FakeBox(well=False, cut={"activate": "after"}), order)) == ("rolled_back", OLD, OLD, 7)
 
@@ -273,3 +305,10 @@ def test_rollback_whose_answer_is_lost_is_not_done_twice(order: Order) -> None:
 def test_without_a_release_before_there_is_no_rollback(order: Order) -> None:
     result = roll_back_one(SPEC, HOME, order, FakeBox().connect)
     assert result.outcome == "failed" and result.exit_code == 7 and "no release before" in result.error
+
+
+def test_a_fleet_s_rollback_may_be_repeated_for_boxes_that_were_off(order: Order) -> None:
+    """Without `leave`, the second time would take those that went back forward to what was wrong with them."""
+    box = FakeBox(current=NEW, previous=OLD, releases=[OLD, NEW])
+    outcomes = [roll_back_one(SPEC, HOME, order, box.connect, leave={NEW}).outcome for _ in range(2)]
+    assert (outcomes, box.current) == (["updated", "unchanged"], OLD)

@@ -138,6 +138,11 @@ def test_an_answer_that_is_not_the_program_s_is_refused(answer: str) -> None:
         parse_state(read_answer(Reply(0, f"{MARKER}\n{answer}"), "box"), "box")
 
 
+def test_a_health_line_may_hold_what_python_takes_for_the_end_of_one() -> None:
+    answer = read_answer(Reply(0, f"{MARKER}\noutcome=updated\nhealth=a\x0bb\x85c\u2028d\n"), "box")
+    assert answer == {"outcome": "updated", "health": "a\x0bb\x85c\u2028d"}
+
+
 def test_a_vendor_s_command_line_is_told_from_a_shell() -> None:
     with pytest.raises(BoxError, match=r"no POSIX shell.*Unknown command"):
         read_answer(Reply(0, "Unknown command.\n"), "box")

@@ -89,6 +89,7 @@ def test_boxes_of_two_sites_may_have_one_address(tmp_path: Path) -> None:
         ("release: x\nboxes: [{id: '', address: b}]\n", "needs a name"),
         ("release: x\nboxes: [{id: a, address: b, root: /a/../b}]\n", "root"),
         ("release: x\nboxes: [{id: a, address: b, via: 'a b'}]\n", "via"),
+        ("release: x\nboxes: [{id: a, address: b, key: ~no-such-user/key}]\n", "boxes[0].key"),
     ],
 )
 def test_a_mistake_says_what_is_wrong(tmp_path: Path, text: str, words: str) -> None:
@@ -112,6 +113,8 @@ def test_a_mistake_says_what_is_wrong(tmp_path: Path, text: str, words: str) -> 
         ("-oProxyCommand=x", None),
         ("ssh://box", None),
         ("[fe80::1]x", None),
+        ("a..b", None),
+        ("a" * 64 + ".example", None),
     ],
 )
 def test_addresses(text: str, address: Address | None) -> None:
