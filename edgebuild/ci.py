@@ -31,7 +31,7 @@ class MatrixRow(msgspec.Struct, frozen=True, kw_only=True):
     """What a job of one target row needs to know.
 
     python: tags of its wheels ("cp39"); roots: sysroots it is run in under emulation, the first is the default.
-    artifact: name of what the job hands over; cache_key: changes with the row's locks and only then.
+    artifact: name of what the job hands over; cache_key: changes with the row's locks, conanfile and conan.lock only.
     """
 
     target: str

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edgebuild.build import cmake
 from edgebuild.digest import digest_of, digest_tree
+from edgebuild.errors import BuildError
 from edgebuild.model.product import CoreTree, Toolchain
 from edgebuild.run import Runner
 from edgebuild.workspace import Workspace, shipped_data, write_atomic
@@ -41,6 +42,9 @@ def provide_core(toolchain: Toolchain, deps: Path, *, core_only: bool = False, w
         run(cmake.build_command(tree), log_file=log_file)
         for component in ("runtime", "sdk") if core_only else ("runtime", "sdk", "tests"):
             run(cmake.install_command(tree, product / component, component), log_file=log_file)
+        if core_digest(source, toolchain, deps, core_only) != key:  # it would be kept as made from what they were
+            msg = "the core's sources changed while they were compiled"
+            raise BuildError(msg, "build again.")
         _offer_to_ide(source, tree)
 
     with ws.lock(f"tree-{digest_of(str(tree))[:16]}"):

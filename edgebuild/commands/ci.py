@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,9 @@ def matrix_row(name: str, project: Project, folder: Path, ws: Workspace) -> ci.M
     spec = load_target(name, ws)
     sysroots = [lock for _, lock in spec.sysroots.values()]
     locked = msgspec.to_builtins([spec.toolchain_lock, sysroots, spec.image, spec.library_sources, spec.runtimes])
-    libraries = sha256_file(folder / project.source.conan) if project.source.conan else ""
+    conanfile = folder / project.source.conan if project.source.conan else None
+    asked = [conanfile, conanfile.with_name("conan.lock")] if conanfile else []
+    libraries = [sha256_file(path) for path in asked if path.is_file()]
     has_bindings = folder == ws.core_source
     return ci.MatrixRow(
         target=name,
@@ -140,6 +143,6 @@ def installed_from(origin: dict[str, Any] | None) -> str:
         msg = "edgebuild was installed from a folder of this machine, which a job does not have"
         raise ConfigError(msg, _INSTALL_HINT)
     if vcs := origin.get("vcs_info"):
-        return f"{vcs['vcs']}+{url}@{vcs['commit_id']}"
+        return shlex.quote(f"{vcs['vcs']}+{url}@{vcs['commit_id']}")
     digest = origin.get("archive_info", {}).get("hashes", {}).get("sha256")
-    return f"{url}#sha256={digest}" if digest else url
+    return shlex.quote(f"{url}#sha256={digest}" if digest else url)
