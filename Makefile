@@ -1,5 +1,5 @@
 # make demo: all set-up and the main job.   make test: all set-up and all tests.
-# make kills: 100 deployments, each with something killed in the midst of it.
+# make kills: 100 deployments with something killed in the midst, and the box program killed at every step.
 .POSIX:
 .PHONY: help demo test lint unit build e2e kills bare clean
 
@@ -32,7 +32,7 @@ build:
 	@$(STAGE) build $(EDGEBUILD) build --all
 
 kills:
-	@EDGEBUILD_KILLS=100 $(PYTHON) -m pytest -q -rA tests/e2e/test_kills.py
+	@EDGEBUILD_KILLS=100 EDGEBUILD_KILL_STRIDE=1 $(PYTHON) -m pytest -q -rA tests/e2e/test_kills.py tests/e2e/test_box_program.py
 
 e2e:
 	@$(STAGE) binfmt sh .ci/binfmt

@@ -1,4 +1,6 @@
-"""The box program over its whole life: switches, and kills between any two of its steps. Slow: a second per step."""
+"""The box program over its whole life: switches, and kills between any two of its steps. A second per step: CI takes
+every seventh, `make kills` each.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,9 @@ UNWELL = LocalRelease("bad-dd", health="echo 'no frames'; exit 1\n", facts={"HEA
 RELEASES = {each.id: each for each in (FIRST, SECOND, THIRD, UNWELL)}
 
 # Everything that changes a box is one of these commands, or a file written for one of them to rename.
-STEPS = ("mv", "ln", "rm", "mkdir", "tar", "chmod", "cat")
-WORKERS = 8
+STEPS = ("mv", "ln", "rm", "mkdir", "tar", "chmod")
+WORKERS = 4
+STRIDE = int(os.environ.get("EDGEBUILD_KILL_STRIDE", "7"))  # every so many steps, from a random one on; `make kills`: 1
 
 
 @pytest.fixture(params=SHELLS)
@@ -144,7 +147,7 @@ def test_a_program_that_ignores_the_polite_signal_is_ended_with_its_children(qui
 
 
 DEADLY = """\
-if [ "${{KILL_AT:-0}}" != 0 ]; then
+if [ -f "${{KILL_COUNT:-}}" ]; then
     echo step >>"$KILL_COUNT"
     [ $(wc -l <"$KILL_COUNT") != "$KILL_AT" ] || {{ kill -9 $PPID; kill -9 0; }}
 fi
@@ -241,23 +244,26 @@ def test_a_kill_at_any_step(act: Act, after: After, tmp_path: Path) -> None:
 
     def killed_at(step: int) -> bool:
         """False when there were not so many steps."""
-        count = tmp_path / f"count {step}"
+        count, counted = tmp_path / f"count {step}", tmp_path / f"counted {step}"
         with local_box(tmp_path / f"box {step}", "dash", tools) as box:
+            count.touch()
             act(box, {"KILL_AT": str(step), "KILL_COUNT": str(count)})
+            count.rename(counted)  # nobody is killed any more, also not whom the act started
             try:
                 after(box)
                 assert_recovers(box, ACTS[act], booted=after is reboot)
             except AssertionError as err:
                 raise AssertionError(f"killed at step {step}: {err}") from err
-        return len(count.read_text().split()) >= step
+        return len(counted.read_text().split()) >= step
 
-    steps, killed = 0, [True]
+    place, tried, killed = random.randint(1, STRIDE), 0, [True]
     with ThreadPoolExecutor(WORKERS) as pool:
         while all(killed):
-            killed = list(pool.map(killed_at, range(steps + 1, steps + WORKERS + 1)))
-            steps += sum(killed)
-    print(f"{act.__name__}, {after.__name__}: killed at each of {steps} steps")
-    assert steps > 8
+            killed = list(pool.map(killed_at, range(place, place + WORKERS * STRIDE, STRIDE)))
+            place += WORKERS * STRIDE
+            tried += sum(killed)
+    print(f"{act.__name__}, {after.__name__}: killed at {tried} steps, {STRIDE} apart")
+    assert tried * STRIDE > 8
 
 
 def assert_recovers(box: LocalBox, possible: tuple[LocalRelease, ...], *, booted: bool) -> None:
@@ -276,8 +282,8 @@ def assert_recovers(box: LocalBox, possible: tuple[LocalRelease, ...], *, booted
 
 
 def assert_runs_one_of(box: LocalBox, possible: tuple[LocalRelease, ...]) -> None:
-    version = box.beats(*(each.id for each in possible))
-    assert version == box.current()
+    assert box.current() in {each.id for each in possible}
+    version = box.beats(box.current())  # the supervisor may take a second to see it
     box.assert_whole(RELEASES[version])
     assert len(box.programs()) == 1
     assert not {"trial", "confirmed"} & {path.name for path in box.home.iterdir()}
