@@ -13,7 +13,7 @@ from edgebuild.commands.artifact import load_artifact
 from edgebuild.commands.context import Context, complete_targets, current_project, json_option, print_json, print_table
 from edgebuild.commands.key import key_option, trusted_file
 from edgebuild.config.project import project_version, require_releasable
-from edgebuild.config.targets import resolve_names
+from edgebuild.config.targets import load_row, resolve_names
 from edgebuild.errors import ConfigError, NotAvailable
 from edgebuild.model.product import Artifact
 from edgebuild.model.project import Format
@@ -48,7 +48,13 @@ def command(
     for artifact in artifacts:
         _require_version(artifact, version)
     with ctx.ws.log.step(f"Sealing {project.name}-{name or version}"):
-        release = describe(project, artifacts, version=name or version, out=ctx.ws.out)
+        release = describe(
+            project,
+            artifacts,
+            version=name or version,
+            out=ctx.ws.out,
+            containers={row: load_row(row).container for row in rows},
+        )
         place = seal(release, signer, ws=ctx.ws)
     trusted = trusted_file(ctx.ws)
     if signer.public.raw not in {each.raw for each in load_trusted(trusted)}:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from edgebuild.errors import ConfigError, VerificationError
 from edgebuild.model.project import HealthSpec, seconds
 from edgebuild.model.release import Payload, Release
+from edgebuild.model.target import ContainerSpec
 
 STOP_S = 10  # what a program has between the polite signal and the other one
 _URL_TIMEOUT_S = 5
@@ -65,12 +66,41 @@ def render_run(release: Release, payload: Payload) -> str:
     program, *arguments = _image_words(words)
     # Host network: cameras are found by broadcast, and health.url is asked on the box, as for a tarball. The box
     # program has removed a container that was left over, and has given the state folder to the image's user.
-    return (
+    container = next((row.container for row in release.rows.values() if payload in row.payloads), None)
+    given = ' "$@"' if container else ""
+    return _of_the_box(container) + (
         f"exec docker run --rm --init --read-only --network host --tmpfs /tmp --tmpfs /run"
-        f' -v "${{STATE}}:/state" --name {container_name(release)}'
+        f' -v "${{STATE}}:/state"{given} --name {container_name(release)}'
         f" --entrypoint {shlex.quote(program)} {payload.image_id} {shlex.join(arguments)}".rstrip()
         + "\n"
     )
+
+
+def _of_the_box(container: ContainerSpec | None) -> str:
+    """Puts the options for mounts and devices into "$@".
+
+    What is not there ends the start with a sentence: docker would make an empty folder on the box for a mount.
+    """
+    if container is None:
+        return ""
+    lines = ["set --"]
+    for mount in container.mounts:
+        place, *rest = mount.split(":")
+        inside = rest[0] if rest and rest[0].startswith("/") else place
+        mode = rest[-1] if rest and not rest[-1].startswith("/") else "rw"
+        lines += [_require(place), f'set -- "$@" -v {place}:{inside}:{mode}']
+    for pattern in container.devices:
+        lines += [
+            f"for each in {pattern}; do",
+            f"""    {_require('"$each"')}""",
+            '    set -- "$@" --device "$each"',
+            "done",
+        ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _require(place: str) -> str:
+    return f"""[ -e {place} ] || {{ echo "the box has no "{place} >&2; exit 1; }}"""
 
 
 def render_health(release: Release, payload: Payload) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from edgebuild.model.project import Format, HealthSpec
+from edgebuild.model.target import ContainerSpec
 
 SCHEMA = "edgebuild.release/1"
 
@@ -40,13 +41,17 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     image_id: str = ""
 
 
-class RowRelease(msgspec.Struct, frozen=True, kw_only=True):
-    """What a row's boxes get. needs: highest version node per family over all files, {"GLIBC": "2.28"}."""
+class RowRelease(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a row's boxes get. needs: highest version node per family over all files, {"GLIBC": "2.28"}.
+
+    container: what the row's image is given of the box.
+    """
 
     target: str
     machine: str  # as `uname -m` prints it on the box
     needs: dict[str, str]
     payloads: tuple[Payload, ...]
+    container: ContainerSpec | None = None
 
     def payload(self, kind: Format) -> Payload | None:
         return next((each for each in self.payloads if each.format == kind), None)

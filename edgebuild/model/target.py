@@ -45,6 +45,24 @@ class ProofSpec(Record, frozen=True):
     by: str = ""
 
 
+# They become words of a box's script, so their letters are plain ones.
+Mount = Annotated[
+    str, msgspec.Meta(pattern=r"^(/[A-Za-z0-9][A-Za-z0-9._+@=-]*)+(:(/[A-Za-z0-9][A-Za-z0-9._+@=-]*)+)?(:r[ow])?\Z")
+]
+Device = Annotated[str, msgspec.Meta(pattern=r"^/dev(/[A-Za-z0-9*?][A-Za-z0-9._+*?-]*)+\Z")]
+
+
+class ContainerSpec(Record, frozen=True, omit_defaults=True):
+    """What a container on the box gets of it: the drivers' libraries and devices, which no image can bring.
+
+    mounts: "/opt/sdk:ro", or "/on/the/box:/inside:ro". devices: "/dev/name" or a pattern, expanded on the box. Each
+    has to be there.
+    """
+
+    mounts: tuple[Mount, ...] = ()
+    devices: tuple[Device, ...] = ()
+
+
 class TargetRow(Record, frozen=True):
     """edgebuild/targets/NAME.yaml."""
 
@@ -55,6 +73,7 @@ class TargetRow(Record, frozen=True):
     backends: tuple[str, ...]
     roots: tuple[str, ...] = ()  # sysroots the artifact is run in under emulation; the first is the default
     image: str = ""  # container base
+    container: ContainerSpec | None = None
     alias: tuple[str, ...] = ()
     python: tuple[PythonSpec, ...] = ()
     proof: ProofSpec = ProofSpec(level="none")

@@ -12,6 +12,7 @@ from edgebuild.digest import digest_of
 from edgebuild.errors import NotAvailable, VerificationError
 from edgebuild.model.project import HealthSpec
 from edgebuild.model.release import SCHEMA, Payload, Release, ReleaseFile
+from edgebuild.model.target import ContainerSpec
 from edgebuild.package.contents import is_plain_name, read_tarball, require_bytes
 from edgebuild.package.oci import read_image_names
 from edgebuild.package.sign import BadSignature, PublicKey, load_trusted, verify
@@ -81,9 +82,15 @@ def canonical(release: Release) -> bytes:
     return msgspec.json.format(msgspec.json.encode(release, order="deterministic"), indent=1) + b"\n"
 
 
-def payload_id(version: str, sha256: str, run: str, health: HealthSpec | None) -> str:
-    """Equal ids mean equal bytes, run and health, so a box that has the id needs nothing."""
-    return f"{version}-{digest_of([sha256, run, msgspec.to_builtins(health)])[:12]}"
+def payload_id(
+    version: str, sha256: str, run: str, health: HealthSpec | None, container: ContainerSpec | None = None
+) -> str:
+    """Equal ids mean equal bytes, run and health, so a box that has the id needs nothing.
+
+    container: of an image; what it is started with is part of how it runs.
+    """
+    parts = [sha256, run, msgspec.to_builtins(health), *([msgspec.to_builtins(container)] if container else [])]
+    return f"{version}-{digest_of(parts)[:12]}"
 
 
 def _read(path: Path, limit_bytes: int) -> bytes:
@@ -146,7 +153,8 @@ def _require_sane(release: Release, path: Path) -> None:
         require(row.payloads, f"row '{target}' has no archive")
         for payload in row.payloads:
             require(is_plain_name(payload.archive), f"archive '{payload.archive}' is not the name of a file beside it")
-            identity = payload_id(release.version, payload.sha256, release.run, release.health)
+            container = row.container if payload.format == "image" else None
+            identity = payload_id(release.version, payload.sha256, release.run, release.health, container)
             require(payload.id == identity, f"{payload.archive}: id {payload.id}, expected {identity}")
 
 

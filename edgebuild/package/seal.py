@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from edgebuild.digest import digest_of, sha256_file
@@ -13,6 +13,7 @@ from edgebuild.model.elf import parse_version
 from edgebuild.model.product import Artifact, Product
 from edgebuild.model.project import Format, Project, command_words
 from edgebuild.model.release import Payload, Release, RowRelease
+from edgebuild.model.target import ContainerSpec
 from edgebuild.package.contents import image_unpacked_bytes, read_tarball, require_bytes
 from edgebuild.package.release import MANIFEST, RELEASES, SIGNATURE, VERSION, canonical, payload_id, verify_folder
 from edgebuild.package.sign import SigningKey
@@ -21,10 +22,18 @@ from edgebuild.workspace import Workspace
 _FORMATS: tuple[Format, ...] = ("tarball", "image")
 
 
-def describe(project: Project, artifacts: Sequence[Artifact], *, version: str, out: Path) -> Release:
+def describe(
+    project: Project,
+    artifacts: Sequence[Artifact],
+    *,
+    version: str,
+    out: Path,
+    containers: Mapping[str, ContainerSpec | None] | None = None,
+) -> Release:
     """The manifest of these artifacts' tarballs and images, which are read for it.
 
-    version: what the release is called. out: folder of the rows' folders. Equal inputs give equal manifests.
+    version: what the release is called. out: folder of the rows' folders. containers: of rows that have one.
+    Equal inputs give equal manifests.
     Raises ConfigError, NotAvailable, VerificationError.
     """
     if not VERSION.fullmatch(version):
@@ -35,7 +44,9 @@ def describe(project: Project, artifacts: Sequence[Artifact], *, version: str, o
         if artifact.name != project.name:
             msg = f"{artifact.target}: what lies in {out / artifact.target} is '{artifact.name}', not '{project.name}'"
             raise ConfigError(msg, f"`edgebuild build --target {artifact.target}` builds this project.")
-        rows[artifact.target] = _describe_row(project, artifact, version, out / artifact.target)
+        rows[artifact.target] = _describe_row(
+            project, artifact, version, out / artifact.target, (containers or {}).get(artifact.target)
+        )
     names = [payload.archive for row in rows.values() for payload in row.payloads]
     if twice := {name for name in names if names.count(name) > 1}:
         msg = f"two rows have an archive of the same name: {', '.join(sorted(twice))}"
@@ -73,11 +84,14 @@ def seal(release: Release, key: SigningKey, *, ws: Workspace) -> Path:
     return place
 
 
-def _describe_row(project: Project, artifact: Artifact, version: str, folder: Path) -> RowRelease:
+def _describe_row(
+    project: Project, artifact: Artifact, version: str, folder: Path, container: ContainerSpec | None
+) -> RowRelease:
     payloads = []
     for kind in _FORMATS:
         for product in (each for each in artifact.products if each.kind == kind):
-            identity = payload_id(version, product.sha256, project.run, project.health)
+            given = container if kind == "image" else None
+            identity = payload_id(version, product.sha256, project.run, project.health, given)
             payload = _describe_payload(product, kind, identity, folder)
             if kind == "tarball":
                 _require_programs(project, payload)
@@ -85,7 +99,13 @@ def _describe_row(project: Project, artifact: Artifact, version: str, folder: Pa
     if not payloads:
         msg = f"{folder}: holds neither a tarball nor an image of '{artifact.target}'"
         raise NotAvailable(msg, f"`edgebuild build --target {artifact.target}` makes them.")
-    return RowRelease(target=artifact.target, machine=artifact.arch, needs=_highest(artifact), payloads=tuple(payloads))
+    return RowRelease(
+        target=artifact.target,
+        machine=artifact.arch,
+        needs=_highest(artifact),
+        payloads=tuple(payloads),
+        container=container,
+    )
 
 
 def _describe_payload(product: Product, kind: Format, identity: str, folder: Path) -> Payload:

@@ -23,6 +23,7 @@ from edgebuild.errors import BoxError, ConfigError, VerificationError
 from edgebuild.model.box import BoxState
 from edgebuild.model.project import HealthSpec
 from edgebuild.model.release import Payload, Release, ReleaseFile, RowRelease
+from edgebuild.model.target import ContainerSpec
 
 NEW = "1.1-0123456789ab"
 TARBALL = Payload(
@@ -190,6 +191,28 @@ def test_an_image_runs_read_only_under_an_init_with_its_state() -> None:
         f" --entrypoint /app/bin/beat {IMAGE.image_id} run /state/site.yaml"
     )
     assert render_health(RELEASE, IMAGE) == "exec docker exec edgebuild-beat /app/bin/beat health\n"
+
+
+def test_a_container_gets_what_its_row_names_of_the_box_and_each_has_to_be_there(tmp_path: Path) -> None:
+    container = ContainerSpec(mounts=("/usr:ro", "/usr/bin:/tools"), devices=("/dev/nul*", "/dev/zero"))
+    row = msgspec.structs.replace(ROW, container=container)
+    release = msgspec.structs.replace(RELEASE, rows={"arm": row})
+    (tmp_path / "docker").write_text("#!/bin/sh\nprintf '%s ' \"$@\"\n")
+    (tmp_path / "docker").chmod(0o755)
+
+    def start(release: Release) -> tuple[int, str]:
+        environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "STATE": "/s t"}
+        script = render_run(release, IMAGE)
+        done = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    code, said = start(release)
+    options = " -v /s t:/state -v /usr:/usr:ro -v /usr/bin:/tools:rw --device /dev/null --device /dev/zero --name "
+    assert code == 0 and options in said and f"{IMAGE.image_id} run /state/site.yaml" in said
+    for missing in (ContainerSpec(mounts=("/none:ro",)), ContainerSpec(devices=("/dev/none*",))):
+        row = msgspec.structs.replace(ROW, container=missing)
+        code, said = start(msgspec.structs.replace(release, rows={"arm": row}))
+        assert code == 1 and said in ("the box has no /none\n", "the box has no /dev/none*\n")
 
 
 @pytest.mark.parametrize("line", ["", "a 'b", "run ${HOME}/x", "run ${}"])

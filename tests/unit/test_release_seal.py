@@ -15,13 +15,15 @@ import pytest
 from edgebuild.errors import ConfigError, NotAvailable, VerificationError
 from edgebuild.model.product import Artifact, Product
 from edgebuild.model.project import HealthSpec
+from edgebuild.model.target import ContainerSpec
 from edgebuild.package import seal as sealing
-from edgebuild.package.release import MANIFEST, SIGNATURE, open_release, payload_id
+from edgebuild.package.release import MANIFEST, SIGNATURE, canonical, open_release, payload_id
 from edgebuild.package.seal import describe, seal
 from edgebuild.workspace import Workspace
 from tests.releases import GOOD, PROJECT, Member, artifact_of, link, member, signing_key, trusting, write_members
 
 KEY = signing_key()
+DRIVERS = ContainerSpec(mounts=("/opt/sdk:ro",), devices=("/dev/x*", "/dev/vpu"))
 ARM, PC = "generic-arm64", "generic-x86_64"
 ABI = {
     "bin/beat": {"GLIBC": "2.4", "GLIBCXX": "3.4.9"},
@@ -88,9 +90,36 @@ def test_an_id_stands_for_version_bytes_run_and_health() -> None:
         payload_id("1.0", "a", "other", health),
         payload_id("1.0", "a", "run", HealthSpec(cmd="bin/beat", timeout="61s")),
         payload_id("1.0", "a", "run", None),
+        payload_id("1.0", "a", "run", health, DRIVERS),
     }
-    assert len(ids) == 6
+    assert len(ids) == 7
     assert payload_id("1.0", "a", "run", HealthSpec(cmd="bin/beat")) in ids
+
+
+def test_what_a_row_s_containers_get_of_the_box_is_signed_and_counts_for_images_alone(
+    ws: Workspace, tmp_path: Path
+) -> None:
+    artifact, image = built(ws), built_image(ws)
+    artifact = msgspec.structs.replace(artifact, products=(image, *artifact.products))
+    plain = describe(PROJECT, [artifact], version="1.0", out=ws.out)
+    assert b"container" not in canonical(plain)
+    release = describe(PROJECT, [artifact], version="1.0", out=ws.out, containers={ARM: DRIVERS})
+    row = open_release(seal(release, KEY, ws=ws), trusting(tmp_path / "trusted_keys", KEY)).rows[ARM]
+    assert row.container == DRIVERS
+    same = {each.format: each.id == plain.rows[ARM].payloads[n].id for n, each in enumerate(row.payloads)}
+    assert same == {"tarball": True, "image": False}
+
+
+@pytest.mark.parametrize("given", ["/", "opt", "/a;b", "/a b", "/../etc", "/a:rx", "/a\n", "/a:/b:/c"])
+def test_a_mount_that_is_no_plain_folder_is_nobody_s(given: str) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"mounts": [given]}, ContainerSpec)
+
+
+@pytest.mark.parametrize("given", ["/dev", "/etc/x", "/dev/../etc", "/dev/$(id)", "/dev/a b", "/dev/a\n"])
+def test_a_device_that_is_none_is_nobody_s(given: str) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"devices": [given]}, ContainerSpec)
 
 
 def test_a_tarball_and_an_image_of_one_row_travel_together(ws: Workspace, tmp_path: Path) -> None:
