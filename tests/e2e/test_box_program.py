@@ -263,7 +263,7 @@ def test_a_kill_at_any_step(act: Act, after: After, tmp_path: Path) -> None:
             place += WORKERS * STRIDE
             tried += sum(killed)
     print(f"{act.__name__}, {after.__name__}: killed at {tried} steps, {STRIDE} apart")
-    assert tried * STRIDE > 8
+    assert tried * STRIDE > 6
 
 
 def assert_recovers(box: LocalBox, possible: tuple[LocalRelease, ...], *, booted: bool) -> None:
@@ -282,8 +282,10 @@ def assert_recovers(box: LocalBox, possible: tuple[LocalRelease, ...], *, booted
 
 
 def assert_runs_one_of(box: LocalBox, possible: tuple[LocalRelease, ...]) -> None:
-    assert box.current() in {each.id for each in possible}
-    version = box.beats(box.current())  # the supervisor may take a second to see it
+    versions = [each.id for each in possible]
+    deadline = time.monotonic() + 10
+    while (version := box.beats(*versions)) != box.current():  # the supervisor may take a second to see it
+        assert time.monotonic() < deadline, (version, box.current())
     box.assert_whole(RELEASES[version])
     assert len(box.programs()) == 1
     assert not {"trial", "confirmed"} & {path.name for path in box.home.iterdir()}
