@@ -167,9 +167,15 @@ def _refresh_hint(download: Download) -> str:
 
 
 def _open(request: urllib.request.Request | str) -> http.client.HTTPResponse:
-    context = ssl.create_default_context(cafile=_ca_file())
+    context = _tls(_ca_file(), os.environ.get("SSL_CERT_FILE", ""))
     response: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=_TIMEOUT_S, context=context)
     return response
+
+
+@functools.cache
+def _tls(ca_file: str | None, _environment: str) -> ssl.SSLContext:
+    """Reading a system's certificates takes longer than many a download."""
+    return ssl.create_default_context(cafile=ca_file)
 
 
 # ---- The Python package index, as the user's pip is configured ----

@@ -67,7 +67,8 @@ class SshServer(paramiko.ServerInterface):
         return paramiko.OPEN_SUCCEEDED
 
     def _forward(self, far: socket.socket) -> None:
-        channel = next(filter(None, (each.accept(5) for each in self._transports)))
+        far.settimeout(None)
+        channel = next(filter(None, (each.accept(5) for each in reversed(self._transports))))
         for source, sink in ((far, channel), (channel, far)):
             threading.Thread(target=_copy, args=(source, sink), daemon=True).start()
 

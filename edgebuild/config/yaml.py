@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 from collections.abc import Hashable
 from pathlib import Path
@@ -51,7 +52,7 @@ def load_yaml(path: Path, kind: type[T]) -> T:
 def parse_yaml(text: str, kind: type[T], *, where: str) -> T:
     """where: file name for messages."""
     try:
-        raw = yaml.load(text, Loader=_StrictLoader)
+        raw = _values(text)
     except yaml.YAMLError as err:
         raise _syntax_error(err, text, where) from err
     except ValueError as err:  # PyYAML's own, for such as 2024-13-01, which looks like a date
@@ -64,6 +65,12 @@ def parse_yaml(text: str, kind: type[T], *, where: str) -> T:
         return msgspec.convert(raw, kind, strict=True)
     except msgspec.ValidationError as err:
         raise _type_error(str(err), kind, where) from err
+
+
+@functools.lru_cache(maxsize=128)
+def _values(text: str) -> Any:
+    """A lock has thousands of lines, and several rows name it. Read only: convert() makes everything anew."""
+    return yaml.load(text, Loader=_StrictLoader)
 
 
 def did_you_mean(word: str, known: list[str] | tuple[str, ...]) -> str:

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.box_answers import *  # noqa: F403 - the same answers under the shells of boxes
 from tests.local_box import LocalBox, LocalRelease, local_box, quick_tools, write_program
-from tests.unit.test_box_program import *  # noqa: F403 - the same answers under the shells of boxes
 
 SHELLS = ("busybox", "dash", "bash")
 FIRST = LocalRelease("1.0-aa", links={"lib/link": "a file"})

@@ -129,7 +129,7 @@ def test_garbage_gives_facts_or_an_error_in_words_but_nothing_else(tmp_path: Pat
     path = tmp_path / "garbage.so"
     whole = write_elf(LIBRARY)
     refused = 0
-    for _ in range(300):
+    for _ in range(100):
         content = bytearray(whole)
         for _ in range(dice.choice((1, 4, 30))):
             content[dice.randrange(4, len(content))] = dice.randrange(256)

@@ -1,4 +1,6 @@
-"""What the box program answers, refuses and leaves, on this machine. (Kills at every step: tests/e2e.)"""
+"""What the box program answers, refuses and leaves, on this machine: tests that e2e/test_box_program.py runs under
+the shells of boxes. Not a unit test: a shell per line is CPU that adds up.
+"""
 
 from __future__ import annotations
 
