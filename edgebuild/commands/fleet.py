@@ -47,6 +47,11 @@ _CHOICE = (
 )
 
 
+name_option = click.option(
+    "--name", metavar="NAME", help="Application (default: that of the fleet's release, or of the project)."
+)
+
+
 @dataclass(frozen=True)
 class Wish:
     """The options that say which boxes, as whom and where."""

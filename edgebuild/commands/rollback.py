@@ -13,6 +13,7 @@ from edgebuild.commands.fleet import (
     boxes_argument,
     empty_order,
     home_of,
+    name_option,
     place_options,
     show_results,
 )
@@ -23,7 +24,7 @@ from edgebuild.model.box import BoxResult, BoxSpec, Rollout
 
 @click.command("rollback")
 @boxes_argument
-@click.option("--name", metavar="NAME", help="Application (default: that of the fleet's release, or of the project).")
+@name_option
 @place_options
 @json_option
 @click.pass_obj

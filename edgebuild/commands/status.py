@@ -15,6 +15,7 @@ from edgebuild.commands.fleet import (
     application,
     boxes_argument,
     home_of,
+    name_option,
     place_options,
     shortened,
     show_error,
@@ -37,7 +38,7 @@ class _Answer:
 
 @click.command("status")
 @boxes_argument
-@click.option("--name", metavar="NAME", help="Application (default: that of the fleet's release, or of the project).")
+@name_option
 @place_options
 @json_option
 @click.pass_obj

@@ -33,7 +33,7 @@ def members(release: Release, payload: Payload) -> dict[str, bytes]:
 
 
 def render_facts(release: Release, payload: Payload) -> str:
-    """KEY='value' lines that the box program sources."""
+    """KEY='value' lines; the box program reads them as data."""
     health = release.health or HealthSpec()
     facts = {
         "FORMAT": payload.format,

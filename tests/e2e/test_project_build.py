@@ -14,19 +14,13 @@ import pytest
 from edgebuild.build.project import bundle_libraries, lay_out, provide_project, source_digest
 from edgebuild.config.targets import load_target
 from edgebuild.errors import BuildError, ConfigError
-from edgebuild.model.arch import ARCHES
 from edgebuild.model.product import Toolchain
 from edgebuild.model.project import HealthSpec, Project, SourceSpec
 from edgebuild.run import Command, Completed, run
 from edgebuild.workspace import Workspace
 from tests.elf_writer import Elf, write_elf
+from tests.toolchains import TOOLCHAIN
 
-BIN = Path("/opt/tools")
-TOOLCHAIN = Toolchain(
-    name="zig", digest="d1", arch=ARCHES["aarch64"], floor="2.17", root=BIN,
-    cc=BIN / "cc", cxx=BIN / "c++", ar=BIN / "ar", ranlib=BIN / "ranlib", nm=BIN / "nm", strip=BIN / "strip",
-    objcopy=BIN / "objcopy", host_cc=BIN / "host-cc", host_cxx=BIN / "host-c++",
-)  # fmt: skip
 PROJECT = Project(name="guard", version="1.0", targets=("generic-arm64",), run="bin/guard --config ${STATE}/a")
 
 

@@ -8,17 +8,9 @@ import pytest
 
 from edgebuild.build.core import provide_core
 from edgebuild.errors import BuildError
-from edgebuild.model.arch import ARCHES
-from edgebuild.model.product import Toolchain
 from edgebuild.run import Command, Completed
 from edgebuild.workspace import Workspace
-
-BIN = Path("/opt/tools")
-TOOLCHAIN = Toolchain(
-    name="zig", digest="d1", arch=ARCHES["aarch64"], floor="2.17", root=BIN,
-    cc=BIN / "cc", cxx=BIN / "c++", ar=BIN / "ar", ranlib=BIN / "ranlib", nm=BIN / "nm", strip=BIN / "strip",
-    objcopy=BIN / "objcopy", host_cc=BIN / "host-cc", host_cxx=BIN / "host-c++",
-)  # fmt: skip
+from tests.toolchains import TOOLCHAIN
 
 
 def test_a_core_that_was_edited_while_it_was_compiled_is_not_kept(
