@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import paramiko
 
@@ -39,19 +39,25 @@ def ended_after(transport: paramiko.Transport, seconds: float) -> Iterator[None]
         timer.cancel()
 
 
-def converse(channel: paramiko.Channel, chunks: Iterable[bytes], timeout_s: float) -> Reply:
-    """Sends all chunks and gives what the command answered.
+def converse(
+    channel: paramiko.Channel,
+    chunks: Iterable[bytes],
+    timeout_s: float,
+    sink: Callable[[bytes], object] | None = None,
+) -> Reply:
+    """Sends all chunks and gives what the command answered. sink: takes stdout instead, however much it is.
 
     A command may end before it has read everything: the rest is not sent. Raises OSError, EOFError, SSHException
     when the connection dies, and when nothing moves for timeout_s.
     """
-    return _Conversation(channel, timeout_s).hold(chunks)
+    return _Conversation(channel, timeout_s, sink).hold(chunks)
 
 
 class _Conversation:
-    def __init__(self, channel: paramiko.Channel, timeout_s: float) -> None:
+    def __init__(self, channel: paramiko.Channel, timeout_s: float, sink: Callable[[bytes], object] | None) -> None:
         self._channel = channel
         self._timeout_s = timeout_s
+        self._sink = sink
         self._moved_s = time.monotonic()
         self._stdout = bytearray()
         self._stderr = bytearray()
@@ -125,8 +131,11 @@ class _Conversation:
             self._moved_s = time.monotonic()
 
     def _keep(self, data: bytes) -> None:
-        self._stdout += data
         self._moved_s = time.monotonic()
+        if self._sink:
+            self._sink(data)
+            return
+        self._stdout += data
         if len(self._stdout) > _MAX_STDOUT_BYTES:
             raise _Quiet("the box sent more than an answer can be")
 

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import socket
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,12 @@ class SshTransport:
         return _shown(self._connection)
 
     def call(
-        self, command: str, *, stdin: bytes | Iterable[bytes] | None = None, timeout_s: float = CALL_TIMEOUT_S
+        self,
+        command: str,
+        *,
+        stdin: bytes | Iterable[bytes] | None = None,
+        timeout_s: float = CALL_TIMEOUT_S,
+        sink: Callable[[bytes], object] | None = None,
     ) -> Reply:
         chunks = (stdin,) if isinstance(stdin, bytes) else (stdin or ())
         transport = self._connection.transport
@@ -55,7 +60,7 @@ class SshTransport:
             channel = transport.open_session(timeout=_HANDSHAKE_TIMEOUT_S)
             with ended_after(transport, _HANDSHAKE_TIMEOUT_S), self._refusal_is_told():
                 channel.exec_command(command)
-            reply = converse(channel, chunks, timeout_s)
+            reply = converse(channel, chunks, timeout_s, sink)
             with ended_after(transport, _HANDSHAKE_TIMEOUT_S):
                 channel.close()
             return reply

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -35,10 +35,16 @@ class Transport(Protocol):
         ...
 
     def call(
-        self, command: str, *, stdin: bytes | Iterable[bytes] | None = None, timeout_s: float = CALL_TIMEOUT_S
+        self,
+        command: str,
+        *,
+        stdin: bytes | Iterable[bytes] | None = None,
+        timeout_s: float = CALL_TIMEOUT_S,
+        sink: Callable[[bytes], object] | None = None,
     ) -> Reply:
         """Runs one command. timeout_s: the longest time in which nothing moves in either direction.
 
+        sink: takes stdout as it comes, for more than fits into an answer (4 MiB); Reply.stdout is empty then.
         Raises ConnectionLost when the connection dies or the command ends without an exit status.
         """
         ...
