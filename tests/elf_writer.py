@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 
 MACHINES = {"EM_386": 3, "EM_ARM": 40, "EM_X86_64": 62, "EM_AARCH64": 183}
 _ET_DYN, _PT_LOAD, _PT_DYNAMIC, _PT_INTERP, _PT_NOTE, _PT_GNU_STACK = 3, 1, 2, 3, 4, 0x6474E551
-_PROGBITS, _STRTAB, _DYNAMIC, _NOTE, _DYNSYM = 1, 3, 6, 7, 11
+_PROGBITS, _STRTAB, _HASH, _DYNAMIC, _NOTE, _DYNSYM = 1, 3, 5, 6, 7, 11
 _VERDEF, _VERNEED, _VERSYM = 0x6FFFFFFD, 0x6FFFFFFE, 0x6FFFFFFF
-_DT_NEEDED, _DT_STRTAB, _DT_SONAME, _DT_RPATH, _DT_RUNPATH = 1, 5, 14, 15, 29
+_DT_NEEDED, _DT_STRTAB, _DT_SYMTAB, _DT_STRSZ, _DT_SONAME, _DT_RPATH, _DT_RUNPATH = 1, 5, 6, 10, 14, 15, 29
+_DT_HASH = 4
+_DT_VERSYM, _DT_VERDEF, _DT_VERDEFNUM, _DT_VERNEED, _DT_VERNEEDNUM = (0x6FFFFFF0, *range(0x6FFFFFFC, 0x70000000))
 _HEADER_BYTES, _SEGMENT_BYTES = 64, 56
 _WEAK = 2
 
@@ -60,12 +62,15 @@ def write_elf(elf: Elf) -> bytes:
         symbols.append(struct.pack("<IBBHQQ", strings.add(name), 0x12, 0, 1, 0x1000, 8))
         versions.append(1)
     verdef = _version_definitions(elf.defines, strings)
-    dynamic = _dynamic(elf, strings)
+    entries = _dynamic_entries(elf, strings)
+    dynsym, versym = b"".join(symbols), struct.pack(f"<{len(versions)}H", *versions)
+    entries += _addresses(elf, len(strings.content), len(dynsym), len(versym), len(entries), len(verneed))
     sections = [
         (".dynstr", _STRTAB, bytes(strings.content), 0, 0),
-        (".dynsym", _DYNSYM, b"".join(symbols), 1, 1),
-        (".gnu.version", _VERSYM, struct.pack(f"<{len(versions)}H", *versions), 2, 0),
-        (".dynamic", _DYNAMIC, dynamic, 1, 0),
+        (".dynsym", _DYNSYM, dynsym, 1, 1),
+        (".gnu.version", _VERSYM, versym, 2, 0),
+        (".hash", _HASH, struct.pack(f"<II{1 + len(symbols)}I", 1, len(symbols), *[0] * (1 + len(symbols))), 2, 0),
+        (".dynamic", _DYNAMIC, b"".join(struct.pack("<QQ", *entry) for entry in entries), 1, 0),
     ]
     if elf.needs:
         sections.append((".gnu.version_r", _VERNEED, verneed, 1, len(elf.needs)))
@@ -102,18 +107,38 @@ def _version_definitions(nodes: Sequence[str], strings: _Strings) -> bytes:
     verdef = b""
     for number, node in enumerate(nodes):
         following = 28 if number < len(nodes) - 1 else 0
-        verdef += struct.pack("<HHHHIII", 1, 0, number + 1, 1, 0, 20, following)
+        verdef += struct.pack("<HHHHIII", 1, 0, number + 2, 1, 0, 20, following)
         verdef += struct.pack("<II", strings.add(node), 0)
     return verdef
 
 
-def _dynamic(elf: Elf, strings: _Strings) -> bytes:
+def _dynamic_entries(elf: Elf, strings: _Strings) -> list[tuple[int, int]]:
     entries = [(_DT_NEEDED, strings.add(library)) for library in elf.needed]
     texts = {_DT_SONAME: elf.soname, _DT_RPATH: elf.rpath, _DT_RUNPATH: elf.runpath}
-    entries += [(tag, strings.add(text)) for tag, text in texts.items() if text]
-    # The string table is the first section's content, right behind the program headers.
-    entries += [(_DT_STRTAB, _HEADER_BYTES + 6 * _SEGMENT_BYTES), (0, 0)]
-    return b"".join(struct.pack("<QQ", *entry) for entry in entries)
+    return entries + [(tag, strings.add(text)) for tag, text in texts.items() if text]
+
+
+def _addresses(
+    elf: Elf, strings_bytes: int, dynsym_bytes: int, versym_bytes: int, entry_count: int, verneed_bytes: int
+) -> list[tuple[int, int]]:
+    """Where the tables lie: in the order of write_elf's sections, each aligned to 8, behind the program headers."""
+    dynstr = _HEADER_BYTES + 6 * _SEGMENT_BYTES
+    dynsym = dynstr + _aligned(strings_bytes)
+    versym = dynsym + _aligned(dynsym_bytes)
+    hashes = versym + _aligned(versym_bytes)
+    tables = [(_DT_STRTAB, dynstr), (_DT_STRSZ, strings_bytes), (_DT_SYMTAB, dynsym), (_DT_VERSYM, versym)]
+    tables.append((_DT_HASH, hashes))
+    wanted = [(elf.needs, _DT_VERNEED, _DT_VERNEEDNUM), (elf.defines, _DT_VERDEF, _DT_VERDEFNUM)]
+    present = [each for each in wanted if each[0]]
+    place = hashes + _aligned(12 + 4 * (dynsym_bytes // 24)) + 16 * (entry_count + len(tables) + 2 * len(present) + 1)
+    for entries, tag, count_tag in present:
+        tables += [(tag, place), (count_tag, len(entries))]
+        place += _aligned(verneed_bytes)
+    return [*tables, (0, 0)]
+
+
+def _aligned(size_bytes: int) -> int:
+    return -(-size_bytes // 8) * 8
 
 
 def _assemble(elf: Elf, content: bytearray, sections: list[tuple[str, int, bytes, int, int]]) -> bytes:

@@ -14,8 +14,8 @@ from pathlib import Path
 from edgebuild.digest import digest_of
 from edgebuild.errors import ConfigError, NotAvailable
 from edgebuild.model.arch import Arch, host_arch
+from edgebuild.model.contract import Contract, CpuSpec
 from edgebuild.model.product import Sysroot
-from edgebuild.model.target import Contract, CpuSpec
 from edgebuild.run import Command
 from edgebuild.workspace import Workspace
 

@@ -12,16 +12,20 @@ from pathlib import Path
 
 import msgspec
 
-from edgebuild.build.audit import audit, render_findings
+from edgebuild.audit.engine import audit, refusals
+from edgebuild.audit.render import render_findings
 from edgebuild.digest import digest_of
 from edgebuild.elf import read_elves
+from edgebuild.elf.facts import provided_versions
 from edgebuild.errors import AuditError, ConfigError
 from edgebuild.fetch import fetch_all
 from edgebuild.model.arch import ARCHES, ArchName
-from edgebuild.model.elf import ElfFacts, Finding, VersionNode
+from edgebuild.model.contract import Contract, Provided
+from edgebuild.model.elf import ElfFacts
+from edgebuild.model.finding import Finding
 from edgebuild.model.image import ImageBase, ImageRecipe
 from edgebuild.model.recipe import Download, SysrootLock
-from edgebuild.model.target import Contract
+from edgebuild.model.tree import TreeFacts
 from edgebuild.unpack import make_merged_usr, read_deb_control, unpack_deb
 from edgebuild.workspace import Workspace
 
@@ -139,29 +143,30 @@ def audit_base(elves: Sequence[ElfFacts], loader: str) -> tuple[Finding, ...]:
     return tuple(findings)
 
 
-def image_contract(base: ImageBase, box: Contract) -> Contract:
-    """What a program finds in a container: the base's libraries on the box's CPU and pages.
-
-    Highest node per family of each library, as the contracts of boxes state it.
-    """
-    libraries: dict[str, dict[str, str]] = {}
-    for name, elf in _by_name(base.elves).items():
-        highest: dict[str, tuple[int, ...]] = {}
-        for node in map(VersionNode.parse, elf.defined_versions):
-            if node.version:
-                highest[node.family] = max(node.version, highest.get(node.family, ()))
-        libraries[name] = {family: ".".join(map(str, version)) for family, version in sorted(highest.items())}
-    return msgspec.structs.replace(box, title=f"image base {base.name}", libraries=libraries, sources=(base.digest,))
+def image_contract(base: ImageBase, box: Contract) -> Provided:
+    """What a program finds in a container: the base's libraries on the box's CPU and pages."""
+    elves = _by_name(base.elves)
+    contract = msgspec.structs.replace(
+        box,
+        title=f"image base {base.name}",
+        libraries={name: provided_versions(elf) for name, elf in elves.items()},
+        glibc=None,  # as its libraries' nodes say
+        sources={"libraries": base.digest},
+    )
+    return Provided(contract, {name: frozenset(elf.exported) for name, elf in elves.items()})
 
 
-def gate_image(base: ImageBase, elves: Sequence[ElfFacts], box: Contract) -> None:
+def gate_image(base: ImageBase, elves: Sequence[ElfFacts], box: Provided) -> None:
     """Refuses an image whose program would miss a library or a symbol version inside it. Raises AuditError.
 
     elves: of the tree that is laid over the base. box: contract of the row. A tree without a program of ours, a
     script's or a static one's, is not refused for that.
     """
-    if findings := audit(elves, image_contract(base, box)) if elves else ():
-        text = render_findings(findings)
+    if not elves:
+        return
+    tree = TreeFacts(path=base.name, kind="folder", elves=tuple(elves))
+    if refused := refusals(audit(tree, image_contract(base, box.contract))):
+        text = render_findings(refused)
         msg = f"the image would not run, because a container does not see its host's libraries\n{text}"
         raise AuditError(msg, f"bundle what is missing, or choose a base newer than {base.name}.")
 

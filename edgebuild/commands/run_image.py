@@ -18,7 +18,8 @@ from edgebuild.digest import digest_of
 from edgebuild.errors import BuildError, ConfigError, NotAvailable, VerificationError
 from edgebuild.model.arch import Arch
 from edgebuild.model.product import Artifact
-from edgebuild.model.target import CpuSpec, TargetSpec
+from edgebuild.model.contract import CpuSpec
+from edgebuild.model.target import TargetSpec
 from edgebuild.package.oci import RUN, image_command, read_image_names
 from edgebuild.workspace import Workspace
 

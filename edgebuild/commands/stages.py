@@ -9,7 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from edgebuild.build.audit import audit, render_findings
+from edgebuild.audit.engine import audit, refusals
+from edgebuild.audit.render import render_findings
 from edgebuild.build.cmake import render_toolchain_file
 from edgebuild.build.conan import deps_digest, provide_deps
 from edgebuild.build.core import CORE_SOURCES, library_variables, provide_core
@@ -26,6 +27,7 @@ from edgebuild.model.elf import ElfFacts
 from edgebuild.model.product import Artifact, CoreTree, Product, Toolchain
 from edgebuild.model.project import Format, Project
 from edgebuild.model.target import ImageSpec, PythonSpec, TargetSpec
+from edgebuild.model.tree import TreeFacts
 from edgebuild.package.debug import split_debug
 from edgebuild.package.oci import image_command, write_image
 from edgebuild.package.tarball import source_date, write_tarball
@@ -125,7 +127,8 @@ def plan_digest(request: Request, *, ws: Workspace, run: Runner) -> str:
         source = source_digest(request.project, request.folder, ws=ws, run=run)
     return digest_of(
         {
-            "spec": msgspec.to_builtins(request.target),
+            "spec": msgspec.to_builtins(msgspec.structs.replace(request.target, symbols={})),
+            "symbols": {library: sorted(names) for library, names in request.target.symbols.items()},
             "project": [msgspec.to_builtins(request.project), request.version, request.formats],
             "source": source,
             "driver": digest_tree(_DRIVER, only=("**/*.py", "**/*.lock")),
@@ -204,7 +207,7 @@ def package_image(job: Job, staged: Staged, spec: ImageSpec) -> Product:
     path = job.scratch / "out" / f"{request.stem}.image.tar"
     base = provide_image_base(spec.name, spec.recipe, target.arch.name, spec.lock, ws=ws)
     with ws.log.step(f"Auditing {target.name} inside image base {spec.name}"):
-        gate_image(base, read_elves(staged.tree), target.contract)
+        gate_image(base, read_elves(staged.tree), target.provided)
     with ws.log.step(f"Writing {path.name}"):
         facts = write_image(
             base,
@@ -282,8 +285,11 @@ def make_wheel(job: Job, staged: StagedCore, python: PythonSpec, product: Path) 
 def gate(job: Job, title: str, elves: tuple[ElfFacts, ...], needs: Needs) -> None:
     """Nothing leaves with a finding. Raises AuditError."""
     with job.ws.log.step(f"Auditing {title} against contract {job.target.row.contract}"):
-        if findings := audit(elves, job.target.contract, floor=job.toolchain.floor, needs=needs):
-            raise AuditError(render_findings(findings), "`edgebuild targets show` prints what the box provides.")
+        tree = TreeFacts(path=title, kind="folder", elves=elves)
+        waivers = job.target.row.waivers
+        findings = audit(tree, job.target.provided, floor=job.toolchain.floor, needs=needs, waivers=waivers)
+        if refused := refusals(findings):
+            raise AuditError(render_findings(refused), "`edgebuild targets show` prints what the box provides.")
 
 
 def write_product(job: Job, kind: str, tree: Path, stem: str, *, suffix: str = "") -> Product:

@@ -8,20 +8,20 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from edgebuild.config.contracts import load_contract
 from edgebuild.config.images import load_image_recipe, sysroot_of
 from edgebuild.config.recipes import find_recipe
 from edgebuild.config.yaml import did_you_mean, load_yaml
 from edgebuild.digest import digest_of, sha256_file
 from edgebuild.errors import ConfigError, ConfigErrors
 from edgebuild.model.recipe import Download, RuntimeRecipe, SysrootLock, SysrootRecipe, ToolchainLock, ToolchainRecipe
-from edgebuild.model.target import Contract, ImageSpec, TargetRow, TargetSpec
+from edgebuild.model.target import ImageSpec, TargetRow, TargetSpec
 from edgebuild.workspace import Workspace
 
 T = TypeVar("T")
 R = TypeVar("R", ToolchainRecipe, SysrootRecipe)
 L = TypeVar("L", ToolchainLock, SysrootLock)
 _ROWS = Path(__file__).resolve().parent.parent / "targets"
-_CONTRACTS = _ROWS.parent / "contracts"
 
 
 def row_names() -> tuple[str, ...]:
@@ -60,11 +60,12 @@ def load_target(name: str, ws: Workspace) -> TargetSpec:
             return None
 
     row = load_row(name)
-    contract = attempt(lambda: load_yaml(_CONTRACTS / f"{row.contract}.yaml", Contract))
+    provided = attempt(lambda: load_contract(row.contract, ws, where=f"{name}.yaml: contract"))
     toolchain = attempt(lambda: load_toolchain(row.toolchain, ws))
     wanted = sorted({*row.roots, *(python.headers for python in row.python)})
     sysroots = {wish: attempt(partial(load_sysroot, wish, ws)) for wish in wanted}
     library_sources = attempt(partial(load_yaml, ws.core_source / "recipes" / "sources.yaml", tuple[Download, ...]))
+    contract = provided.contract if provided else None
     if contract and contract.arch != row.match.arch:
         msg = f"{name}.yaml: match.arch is {row.match.arch}, but contract '{row.contract}' is for {contract.arch}"
         errors.append(ConfigError(msg))
@@ -76,11 +77,12 @@ def load_target(name: str, ws: Workspace) -> TargetSpec:
     image = attempt(partial(load_image, row, ws)) if row.image else None
     if errors:
         raise ConfigErrors(errors)
-    assert contract and toolchain and library_sources
+    assert provided and contract and toolchain and library_sources
     return TargetSpec(
         name=name,
         row=row,
         contract=contract,
+        symbols=provided.symbols,
         toolchain=toolchain[0],
         toolchain_lock=toolchain[1],
         sysroots={wish: pair for wish, pair in sysroots.items() if pair},

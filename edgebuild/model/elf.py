@@ -10,7 +10,7 @@ import msgspec
 
 # Version nodes without a number, and the release that brought them.
 # Sources: glibc NEWS 2.36 (DT_RELR); libstdc++ "ABI Policy and Guidelines", GCC 4.7.0 (transactional memory).
-_NAMED_NODES = {"GLIBC_ABI_DT_RELR": ("GLIBC", "2.36"), "CXXABI_TM_1": ("CXXABI", "1.3.6")}
+NAMED_NODES = {"GLIBC_ABI_DT_RELR": ("GLIBC", "2.36"), "CXXABI_TM_1": ("CXXABI", "1.3.6")}
 _NODE = re.compile(r"(?P<family>.+?)_(?P<version>\d+(?:[._]\d+)*)")
 
 
@@ -23,8 +23,8 @@ class VersionNode(msgspec.Struct, frozen=True, order=True):
     @staticmethod
     def parse(name: str) -> VersionNode:
         """From "GLIBC_2.31". "GLIBC_PRIVATE" has no version."""
-        if name in _NAMED_NODES:
-            family, text = _NAMED_NODES[name]
+        if name in NAMED_NODES:
+            family, text = NAMED_NODES[name]
             return VersionNode(family, parse_version(text))
         if match := _NODE.fullmatch(name):
             return VersionNode(match["family"], parse_version(match["version"].replace("_", ".")))
@@ -36,14 +36,32 @@ def parse_version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split("."))
 
 
-class ElfFacts(msgspec.Struct, frozen=True, kw_only=True):
+class IsaUse(msgspec.Struct, frozen=True, kw_only=True):
+    """Instructions of one CPU feature in one file. count: all but the guarded. where: first one's function or address.
+
+    guarded: those behind a test of the feature that the compiler itself emits (outline atomics).
+    """
+
+    count: int
+    where: str = ""
+    guarded: int = 0
+
+
+class ElfFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One ELF file. Tuples are sorted, unless the file's own order counts.
 
     name: its path below the tree it was read from, with "/".
     also: symlinks in the tree that lead here (the loader looks for names, and libx.so.1 often is a link).
     needed_versions: library -> version node -> symbols bound to it; nodes that only weak references ask
         for are left out, because the loader goes on without them.
+    exported, undefined, weak: "fmod@GLIBC_2.38", or "fmod" without a version. undefined: those that must be found;
+        weak: those that may stay unfound.
     alignment: lowest alignment of a loadable segment in bytes; pages larger than it cannot map the file.
+    min_kernel: of NT_GNU_ABI_TAG; the loader refuses an older one.
+    opens: names of libraries in its strings, which it may hand to dlopen.
+    paths: folders of a build machine in its strings ("/home/ci/src").
+    isa: CPU feature beyond the architecture's first version -> its use; None: not disassembled.
+    dispatch: signs that it asks the CPU before it uses a feature ("getauxval", "/proc/cpuinfo", "ifunc", ...).
     """
 
     name: str
@@ -51,29 +69,29 @@ class ElfFacts(msgspec.Struct, frozen=True, kw_only=True):
     bits: int
     endianness: Literal["little", "big"]
     kind: Literal["executable", "shared", "object"]
+    os_abi: int = 0
     also: tuple[str, ...] = ()
     soname: str = ""
     needed: tuple[str, ...] = ()  # in the order of loading
     runpath: tuple[str, ...] = ()  # in the order of searching; RPATH where there is no RUNPATH
+    is_rpath: bool = False  # RPATH, which its libraries inherit
     needed_versions: Mapping[str, Mapping[str, tuple[str, ...]]] = {}
     defined_versions: tuple[str, ...] = ()
     exported: tuple[str, ...] = ()
-    undefined: tuple[str, ...] = ()  # "fmod@GLIBC_2.38", or "fmod" where no version is asked for
+    undefined: tuple[str, ...] = ()
+    weak: tuple[str, ...] = ()
     interpreter: str = ""
     build_id: str = ""
     has_debug: bool = False
     exec_stack: bool = False
     alignment: int = 0
-
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One reason why a box could not load what would be shipped.
-
-    severity: "error": it will not load. "unknown": nobody can say, because a fact is missing; it does not pass.
-    """
-
-    code: str
-    file: str
-    message: str
-    hint: str = ""
-    severity: Literal["error", "unknown"] = "error"
+    text_relocations: bool = False
+    writable_code: bool = False  # a loadable segment that is both writable and executable
+    relr: bool = False  # compact relocations, which glibc reads from 2.36 on
+    static_tls_bytes: int = 0  # thread-local storage that has to fit into the loader's spare room
+    min_kernel: str = ""
+    opens: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    isa: Mapping[str, IsaUse] | None = None
+    dispatch: tuple[str, ...] = ()
+    executable: bool = False  # its x-bit

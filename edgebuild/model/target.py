@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from edgebuild.model.arch import ARCHES, Arch, ArchName
+from edgebuild.model.contract import Contract, Provided, Waiver
 from edgebuild.model.image import ImageRecipe
 from edgebuild.model.recipe import (
     Download,
@@ -18,7 +19,6 @@ from edgebuild.model.recipe import (
     ToolchainRecipe,
 )
 
-Version = Annotated[str, msgspec.Meta(pattern=r"^\d+(\.\d+)*$")]  # "2.31"
 Proof = Literal["hardware", "simulator", "emulated", "native", "link-checked", "none"]
 
 
@@ -76,29 +76,8 @@ class TargetRow(Record, frozen=True):
     container: ContainerSpec | None = None
     alias: tuple[str, ...] = ()
     python: tuple[PythonSpec, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
     proof: ProofSpec = ProofSpec(level="none")
-
-
-class CpuSpec(Record, frozen=True):
-    """model: what is on the box. emulated_as: nearest lower CPU that the emulator knows.
-
-    cpuinfo: lines of /proc/cpuinfo ("CPU part" -> "0xd03") for emulators that show the host's instead.
-    """
-
-    model: str
-    emulated_as: str
-    cpuinfo: dict[str, str] = msgspec.field(default_factory=dict)
-
-
-class Contract(Record, frozen=True):
-    """edgebuild/contracts/NAME.yaml: what the box can load. A version is the highest node it provides."""
-
-    title: str
-    arch: ArchName
-    cpu: CpuSpec
-    libraries: dict[str, dict[str, Version]]  # SONAME -> {"GLIBC": "2.31"}; {} for a library without versions
-    page_size: int = 4096
-    sources: tuple[str, ...] = ()  # where the facts come from
 
 
 class ImageSpec(Record, frozen=True):
@@ -115,6 +94,7 @@ class TargetSpec(Record, frozen=True):
     name: str
     row: TargetRow
     contract: Contract
+    symbols: dict[str, frozenset[str]]  # of the contract's libraries, as far as they are known
     toolchain: ToolchainRecipe
     toolchain_lock: ToolchainLock
     sysroots: dict[str, tuple[SysrootRecipe, SysrootLock]]  # every sysroot the row names
@@ -126,3 +106,8 @@ class TargetSpec(Record, frozen=True):
     @property
     def arch(self) -> Arch:
         return ARCHES[self.row.match.arch]
+
+    @property
+    def provided(self) -> Provided:
+        """The contract as the audit takes it."""
+        return Provided(self.contract, self.symbols)

@@ -18,7 +18,7 @@ from typing import Literal
 
 from edgebuild.build.emulate import render_cpuinfo
 from edgebuild.config.yaml import load_yaml
-from edgebuild.model.target import Contract
+from edgebuild.model.contract import Contract
 from edgebuild.workspace import Workspace
 from tests.boxes.layout import Keys, render_busybox, render_common, render_debian, write_layer
 from tests.boxes.userland import provide_userland

@@ -17,7 +17,7 @@ from edgebuild.fetch import cached_path
 from edgebuild.model.elf import ElfFacts
 from edgebuild.model.image import ImageBase, ImageRecipe, ImageUser
 from edgebuild.model.recipe import Download, SysrootLock
-from edgebuild.model.target import Contract, CpuSpec
+from edgebuild.model.contract import Contract, CpuSpec
 from edgebuild.workspace import Workspace
 from tests.elf_writer import Elf, write_elf
 from tests.unit.test_unpack import LINK, make_deb, member, special

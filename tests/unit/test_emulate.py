@@ -11,7 +11,7 @@ from edgebuild.build.emulate import emulated_command, emulated_python, render_cp
 from edgebuild.errors import ConfigError, NotAvailable
 from edgebuild.model.arch import ARCHES
 from edgebuild.model.product import Sysroot
-from edgebuild.model.target import Contract, CpuSpec
+from edgebuild.model.contract import Contract, CpuSpec
 from edgebuild.workspace import Workspace
 
 AARCH64, X86_64 = ARCHES["aarch64"], ARCHES["x86_64"]

@@ -11,7 +11,7 @@ from edgebuild.config import targets
 from edgebuild.config.targets import load_row, load_target, recipe_digest, resolve_names, row_names
 from edgebuild.config.yaml import load_yaml
 from edgebuild.errors import ConfigError, ConfigErrors
-from edgebuild.model.target import Contract
+from edgebuild.model.contract import Contract
 from edgebuild.workspace import Workspace
 
 ROW = """\

@@ -1,0 +1,95 @@
+"""The ship gate: what a box could not load must not leave the house. Pure: facts in, findings out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from types import MappingProxyType
+
+import msgspec
+
+from edgebuild.audit.image import check_image, contract_inside
+from edgebuild.audit.isa import check_isa
+from edgebuild.audit.libraries import Needs, check_copies, check_floor, check_libraries, check_search_paths
+from edgebuild.audit.load import Loader
+from edgebuild.audit.machine import check_machine, check_static_tls, wrong_machine
+from edgebuild.audit.models import check_models
+from edgebuild.audit.other import check_others, check_paths
+from edgebuild.audit.python import check_python
+from edgebuild.audit.symbols import check_symbols
+from edgebuild.audit.waivers import apply_waivers
+from edgebuild.model.contract import Provided, Waiver
+from edgebuild.model.finding import Finding
+from edgebuild.model.tree import TreeFacts
+
+_SEVERITIES = ("error", "unknown", "advice")
+
+
+def audit(
+    tree: TreeFacts,
+    provided: Provided,
+    *,
+    floor: str = "",
+    needs: Needs = MappingProxyType({}),
+    waivers: Sequence[Waiver] = (),
+    today: date | None = None,
+) -> tuple[Finding, ...]:
+    """Everything that would stop these files on a box of this contract, worst first; advice last.
+
+    floor: glibc version that everything of ours is linked for, with no other runtime ("": an artifact of others).
+    needs: what bundled libraries of others may need instead: file -> {"GLIBC": "2.28", "GLIBCXX": "3.4.22"}.
+    A fact that the contract does not state gives a finding of severity "unknown".
+    today: for the waivers' last days.
+    """
+    if not tree.elves and not tree.others:
+        return (Finding(code="A100", file="", message="no ELF file found", hint="is this the right folder?"),)
+    found = dict.fromkeys(_findings(tree, provided, floor, needs))
+    findings = apply_waivers(tuple(found), waivers, today or date.today())
+    return tuple(sorted(findings, key=_order))
+
+
+def _findings(tree: TreeFacts, provided: Provided, floor: str, needs: Needs) -> Iterator[Finding]:
+    inside = contract_inside(tree, provided) if tree.image else provided
+    for elf in tree.elves:
+        yield from wrong_machine(elf, inside.contract)
+    # Anything else about a file of another machine would only be noise.
+    tree = _without_wrong(tree, inside)
+    loader = Loader(tree, inside)
+    for elf in tree.elves:
+        yield from check_machine(elf, tree, inside.contract)
+        yield from check_search_paths(elf, tree)
+    for process in loader.processes:
+        yield from check_libraries(process, inside)
+        yield from check_symbols(process, loader)
+        yield from check_copies(process)
+        yield from check_static_tls(process)
+    if floor:
+        yield from check_floor(loader, floor, needs)
+    yield from check_isa(tree, inside)
+    yield from check_python(tree, inside)
+    yield from check_others(tree, inside)
+    yield from check_paths(tree, own=bool(floor))
+    yield from check_models(tree, inside)
+    if tree.image:
+        yield from check_image(tree, provided)
+
+
+def _without_wrong(tree: TreeFacts, provided: Provided) -> TreeFacts:
+    right = tuple(elf for elf in tree.elves if not any(wrong_machine(elf, provided.contract)))
+    return msgspec.structs.replace(tree, elves=right)
+
+
+def _order(finding: Finding) -> tuple[int, str, str, str]:
+    return _SEVERITIES.index(finding.severity), finding.code, finding.file, finding.message
+
+
+def refusals(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Those that let nothing pass."""
+    return tuple(finding for finding in findings if finding.refuses)
+
+
+def verdict(findings: Sequence[Finding]) -> str:
+    return "refused" if refusals(findings) else "passes"
+
+
+__all__ = ["audit", "refusals", "verdict"]

@@ -1,0 +1,174 @@
+"""NEEDED libraries, their version nodes, the paths they are searched in, and copies that would meet."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+
+from edgebuild.audit.finding import box, finding, name_node
+from edgebuild.audit.load import Loader, Process, inside_tree
+from edgebuild.model.contract import Provided
+from edgebuild.model.elf import NAMED_NODES, ElfFacts, VersionNode, parse_version
+from edgebuild.model.finding import Finding
+from edgebuild.model.tree import TreeFacts
+
+_PRIVATE = "GLIBC_PRIVATE"
+# "libavcodec" of "libavcodec.so.59"; auditwheel and delocate put a hash between: "libgfortran-040039e1.so.5".
+_STEM = re.compile(r"^(?P<stem>.+?)(?P<hash>-[0-9a-f]{8})?\.so(?:\.|$)")
+Needs = Mapping[str, Mapping[str, str]]
+
+
+def check_libraries(process: Process, provided: Provided) -> Iterator[Finding]:
+    """What the loader does not find, or finds too old, when it starts this process."""
+    for missing in process.missing:
+        yield _missing(missing.library, missing.needed_by, provided)
+    for elf in process.bundled:
+        for library, nodes in elf.needed_versions.items():
+            if bundled := process.names.get(library):
+                yield from _missing_in_bundled(elf, bundled, nodes)
+            elif library in provided.contract.libraries:
+                yield from _newer_than_box(elf, library, nodes, provided)
+            elif library not in {each.library for each in process.missing}:
+                yield _missing(library, elf, provided)
+
+
+def _missing(library: str, elf: ElfFacts, provided: Provided) -> Finding:
+    contract = provided.contract
+    hint = f"bundle it and let RUNPATH lead to it; add it to the contract if {box(contract)} has it."
+    stem = stem_of(library)
+    if others := sorted(each for each in contract.libraries if each != library and stem_of(each) == stem):
+        hint = f"the box has {', '.join(others)}: build against that, or bundle {library} and let RUNPATH lead to it."
+    return finding(
+        "A103", elf, f"needs {library}, which is neither bundled where it looks nor on {box(contract)}", hint
+    )
+
+
+def _missing_in_bundled(elf: ElfFacts, bundled: ElfFacts, nodes: Mapping[str, tuple[str, ...]]) -> Iterator[Finding]:
+    if not bundled.defined_versions:
+        return  # the loader only prints "no version information available"; the symbols themselves are looked for
+    for node, symbols in nodes.items():
+        if node not in bundled.defined_versions:
+            message = f"needs {name_node(node, symbols)}, but the bundled {bundled.name} does not define it"
+            hint = "it was linked against another version of that library."
+            yield finding("A102", elf, message, hint, symbol=_example(node, symbols))
+
+
+def _newer_than_box(
+    elf: ElfFacts, library: str, nodes: Mapping[str, tuple[str, ...]], provided: Provided
+) -> Iterator[Finding]:
+    limits = provided.contract.libraries[library]
+    exact = provided.nodes(library)
+    place = box(provided.contract)
+    for name, symbols in nodes.items():
+        node = VersionNode.parse(name)
+        limit = limits.get(node.family, "")
+        needs, example = f"needs {name_node(name, symbols)}", _example(name, symbols)
+        if name == _PRIVATE:
+            if exact and all(f"{symbol}@{name}" in provided.symbols[library] for symbol in symbols):
+                continue
+            message = f"{needs}, which only the very glibc it was linked against has"
+            hint = "do not bundle parts of glibc, and do not link its internals."
+            yield finding("A102", elf, message, hint, symbol=example)
+        elif name in exact:
+            continue
+        elif exact and name not in NAMED_NODES:
+            newest = f", whose newest is {node.family}_{limit}" if limit else ""
+            message = f"{needs}, which {library} of {place} does not have{newest}"
+            yield finding("A102", elf, message, _remedy(library), symbol=example)
+        elif not limit or not node.version:
+            message = f"{needs}, but {place} does not say which {node.family} nodes {library} has"
+            hint = (
+                "`edgebuild probe` reads it from a box; or `readelf --version-info` there, and add it to the contract."
+            )
+            yield finding("A102", elf, message, hint, "unknown", example)
+        elif node.version > parse_version(limit):
+            message = f"{needs}, but {library} of {place} ends at {node.family}_{limit}"
+            yield finding("A102", elf, message, _remedy(library), symbol=example)
+
+
+def _remedy(library: str) -> str:
+    if library.startswith("libstdc++"):
+        return "link libstdc++ statically and hidden, or against the box's own (`edgebuild sysroot import`)."
+    return "link for a lower glibc, or against the box's own libraries (`edgebuild sysroot import`)."
+
+
+def _example(node: str, symbols: tuple[str, ...]) -> str:
+    return f"{symbols[0]}@{node}" if symbols else node
+
+
+# ---- Floor ----
+
+
+def check_floor(loader: Loader, floor: str, needs: Needs) -> Iterator[Finding]:
+    """What is linked above the floor of everything of ours. What bundled libraries define is always allowed."""
+    seen: set[str] = set()
+    for process in loader.processes:
+        for elf in process.bundled:
+            if elf.name not in seen:
+                seen.add(elf.name)
+                yield from _above_floor(elf, needs.get(elf.name, {"GLIBC": floor}), process)
+
+
+def _above_floor(elf: ElfFacts, limits: Mapping[str, str], process: Process) -> Iterator[Finding]:
+    """limits: highest version per node family; others are not allowed."""
+    for library, nodes in elf.needed_versions.items():
+        if library in process.names:
+            continue
+        for name, symbols in nodes.items():
+            node = VersionNode.parse(name)
+            limit = limits.get(node.family)
+            example = _example(name, symbols)
+            if limit is None:
+                hint = "link its runtime statically and hidden, as the rest of ours."
+                message = f"needs {name_node(name, symbols)}; nothing of {node.family} is allowed"
+                yield finding("A104", elf, message, hint, symbol=example)
+            elif node.version > parse_version(limit):
+                hint = "it was not linked by the row's toolchain, or for another floor."
+                message = f"needs {name_node(name, symbols)}; the floor is {node.family}_{limit}"
+                yield finding("A104", elf, message, hint, symbol=example)
+
+
+# ---- Search paths ----
+
+
+def check_search_paths(elf: ElfFacts, tree: TreeFacts) -> Iterator[Finding]:
+    for entry in elf.runpath:
+        if inside_tree(entry, elf.name, system=tree.system) is None:
+            hint = "only $ORIGIN-relative folders that ship with it; audit the whole tree, not one file of it."
+            kind = "RPATH" if elf.is_rpath else "RUNPATH"
+            yield finding("A105", elf, f"{kind} has '{entry}'", hint)
+
+
+# ---- Two copies ----
+
+
+def stem_of(library: str) -> str:
+    """ "libavcodec" of "libavcodec.so.59", whatever comes behind."""
+    match = _STEM.match(posixpath.basename(library))
+    return match["stem"] if match else library
+
+
+def check_copies(process: Process) -> Iterator[Finding]:
+    """Libraries of one name in one process: each has its own state, and the first one's symbols serve both."""
+    copies: dict[str, dict[str, ElfFacts | None]] = defaultdict(dict)
+    for elf in process.bundled:
+        if elf.kind == "shared" and ".so" in elf.name:
+            copies[stem_of(elf.soname or elf.name)][elf.name] = elf
+    for library in process.box:
+        copies[stem_of(library)][f"{library} of the box"] = None
+    for stem, members in copies.items():
+        first = next((each for each in members.values() if each), None)
+        if len(members) < 2 or first is None:
+            continue
+        message = f"{stem} would be in the process of {process.root.name} twice: {', '.join(members)}"
+        hint = "let both sides use one of them, or give yours a name and symbol versions of its own (--build-suffix)."
+        # Wheels rename what they bundle on purpose, so that it does not meet the system's under one name.
+        renamed = any(each and _is_renamed(each) for each in members.values())
+        yield finding("A116", first, message, hint, "advice" if renamed else "error")
+
+
+def _is_renamed(elf: ElfFacts) -> bool:
+    match = _STEM.match(posixpath.basename(elf.soname or elf.name))
+    return bool(match and match["hash"])

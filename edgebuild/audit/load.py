@@ -1,0 +1,160 @@
+"""What the dynamic loader would do with a tree: which files it opens, where it looks, what it does not find.
+
+A simulation of glibc's ld.so, breadth first, once for every file that something starts or opens by itself. Source:
+glibc, elf/dl-load.c (_dl_map_object, fillin_rpath) and elf/dl-deps.c; the verdicts are compared with what the real
+loader does in tests/e2e/test_truth.py.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from edgebuild.model.contract import Provided
+from edgebuild.model.elf import ElfFacts
+from edgebuild.model.tree import TreeFacts
+
+_MAX_LINKS = 40  # as the kernel follows
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A library that `needed_by` asks for and that is nowhere where the loader looks."""
+
+    library: str
+    needed_by: ElfFacts
+
+
+@dataclass
+class Process:
+    """What is in memory once `root` was started or opened. names: what the loader knows each loaded file by.
+
+    bundled: in the order of loading. box: libraries of the contract that were asked for.
+    """
+
+    root: ElfFacts
+    bundled: list[ElfFacts] = field(default_factory=list)
+    box: list[str] = field(default_factory=list)
+    missing: list[Missing] = field(default_factory=list)
+    names: dict[str, ElfFacts] = field(default_factory=dict)
+
+    @property
+    def starts(self) -> bool:
+        """A program; otherwise somebody's dlopen or import."""
+        return self.root.kind == "executable"
+
+
+class Loader:
+    """One tree on one box."""
+
+    def __init__(self, tree: TreeFacts, provided: Provided) -> None:
+        self.tree = tree
+        self.provided = provided
+        self._by_path = {path: elf for elf in tree.elves for path in (elf.name, *elf.also)}
+
+    @cached_property
+    def processes(self) -> tuple[Process, ...]:
+        """One for every program, one for every library that no other file brings in, so that each file is in some."""
+        loadable = [elf for elf in self.tree.elves if elf.kind != "object"]
+        wanted = {name for elf in loadable for name in elf.needed}
+        first = [elf for elf in loadable if elf.kind == "executable" or not wanted & set(file_names(elf))]
+        processes: list[Process] = []
+        seen: set[str] = set()
+        for elf in (*first, *loadable):
+            if elf.name not in seen:
+                processes.append(self.load(elf))
+                seen.update(each.name for each in processes[-1].bundled)
+        return tuple(processes)
+
+    def load(self, root: ElfFacts) -> Process:
+        process = Process(root, [root])
+        if root.soname:
+            process.names[root.soname] = root
+        queue: list[tuple[ElfFacts, tuple[ElfFacts, ...]]] = [(root, ())]
+        for elf, parents in queue:  # grows while we walk it: breadth first
+            for library in elf.needed:
+                if library in process.names or library in process.box:
+                    continue
+                if found := self.find(library, elf, parents):
+                    process.names[library] = found
+                    if found not in process.bundled:
+                        process.bundled.append(found)
+                        process.names.setdefault(found.soname or library, found)
+                        queue.append((found, (*parents, elf)))
+                elif library in self.provided.contract.libraries:
+                    process.box.append(library)
+                else:
+                    process.missing.append(Missing(library, elf))
+        return process
+
+    def find(self, library: str, needed_by: ElfFacts, parents: Sequence[ElfFacts] = ()) -> ElfFacts | None:
+        """The file of the tree that the loader opens. One of another machine is passed over, as the loader does."""
+        if "/" in library:
+            return self._at(library.lstrip("/")) if self.tree.system else None
+        for folder in self._folders(needed_by, parents):
+            found = self._at(posixpath.join(folder, library))
+            if found and (found.machine, found.bits) == (needed_by.machine, needed_by.bits):
+                return found
+        return None
+
+    def _folders(self, elf: ElfFacts, parents: Sequence[ElfFacts]) -> Iterator[str]:
+        """Where it looks, in order, as far as that is in the tree."""
+        if not elf.runpath or elf.is_rpath:
+            for each in (elf, *reversed(parents)):
+                if each.is_rpath:
+                    yield from self.search_path(each)
+        yield from self._environment
+        if not elf.is_rpath:
+            yield from self.search_path(elf)
+        yield from self.tree.loader_path
+
+    @cached_property
+    def _environment(self) -> tuple[str, ...]:
+        image = self.tree.image
+        return tuple(folder.lstrip("/") for folder in image.ld_library_path) if image else ()
+
+    def search_path(self, elf: ElfFacts) -> Iterator[str]:
+        for entry in elf.runpath:
+            folder = inside_tree(entry, elf.name, system=self.tree.system)
+            if folder is not None:
+                yield folder
+
+    def _at(self, path: str) -> ElfFacts | None:
+        """Through links to folders, too."""
+        path = posixpath.normpath(path)
+        for _ in range(_MAX_LINKS):
+            if found := self._by_path.get(path):
+                return found
+            link = next((each for each in _parents(path) if each in self.tree.links), None)
+            if link is None:
+                return None
+            path = posixpath.normpath(posixpath.join(self.tree.links[link], posixpath.relpath(path, link)))
+        return None
+
+
+def inside_tree(entry: str, path: str, *, system: bool = False) -> str | None:
+    """Folder below the tree that a RUNPATH entry of the file at `path` means; None if it lies elsewhere.
+
+    system: the tree is a whole root, so an absolute folder lies in it.
+    """
+    for origin in ("$ORIGIN", "${ORIGIN}"):
+        if entry == origin or entry.startswith(f"{origin}/"):
+            folder = posixpath.normpath(posixpath.join(posixpath.dirname(path), f".{entry.removeprefix(origin)}"))
+            if folder == ".." or folder.startswith("../"):
+                return None if not system else folder.lstrip("./")
+            return folder
+    return posixpath.normpath(entry).lstrip("/") if system and entry.startswith("/") else None
+
+
+def file_names(elf: ElfFacts) -> tuple[str, ...]:
+    """Every name by which another file may ask for this one."""
+    return tuple({posixpath.basename(path) for path in (elf.name, *elf.also)} | ({elf.soname} if elf.soname else set()))
+
+
+def _parents(path: str) -> Iterator[str]:
+    """The path itself, then its folders, outwards."""
+    while path and path != ".":
+        yield path
+        path = posixpath.dirname(path)
