@@ -53,6 +53,13 @@ class Dynamic:
             dynamic.strings = Strings(elf.chunk(offset, size_bytes))
         return dynamic
 
+    def strings_range(self) -> tuple[int, int]:
+        """Where the names lie in the file, (0, 0) for none."""
+        if _DT_STRTAB not in self.values or _DT_STRSZ not in self.values:
+            return 0, 0
+        offset = self.elf.offset_of(self._number(_DT_STRTAB))
+        return offset, offset + self._number(_DT_STRSZ)
+
     def _number(self, tag: int) -> int:
         return self.values[tag][0] if tag in self.values else 0
 
