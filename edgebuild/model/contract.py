@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from functools import lru_cache
 from typing import Annotated, Literal
 
@@ -126,11 +127,11 @@ def _names(symbols: frozenset[str]) -> frozenset[str]:
     return frozenset(each.partition("@")[0] for each in symbols)
 
 
-class Waiver(Record, frozen=True):
-    """A finding that somebody has looked at and accepts for a time. file: a glob. until: last day, "2027-01-31"."""
+class Waiver(Record, frozen=True, omit_defaults=True):
+    """A finding that somebody has looked at and accepts for a time. file: a glob. until: the last day of it."""
 
-    code: str
-    reason: str
-    until: Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+    code: Annotated[str, msgspec.Meta(pattern=r"^A\d{3}\Z")]
+    reason: Annotated[str, msgspec.Meta(min_length=1)]
+    until: date
     file: str = "*"
     mentions: str = ""  # text that the message has to contain

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from edgebuild.model.contract import Waiver
 from edgebuild.model.recipe import Record
 
 Format = Literal["tarball", "image"]
@@ -65,6 +66,7 @@ class Project(Record, frozen=True):
     format: dict[str, Format | tuple[Format, ...]] = msgspec.field(default_factory=lambda: {"default": "tarball"})
     run: str = ""
     health: HealthSpec | None = None
+    waivers: tuple[Waiver, ...] = ()  # findings of the audit that this project accepts for a time
 
     def formats_of(self, target: str) -> tuple[Format, ...]:
         wish = self.format.get(target, self.format.get("default", "tarball"))
