@@ -10,7 +10,7 @@ from edgebuild.audit.finding import box, finding
 from edgebuild.audit.load import Loader, Process
 from edgebuild.model.contract import Provided
 from edgebuild.model.elf import ElfFacts
-from edgebuild.model.finding import Finding
+from edgebuild.model.finding import Finding, Severity
 
 _SHOWN = 3
 _PYTHON_SYMBOL = re.compile(r"^_?Py[A-Z_]")
@@ -45,7 +45,10 @@ def check_symbols(process: Process, loader: Loader) -> Iterator[Finding]:
                 lost.append(symbol)
             elif verdict == "unknown":
                 doubtful.append(symbol)
-        yield from _lost(elf, lost, process, loader.provided)
+        # In a whole root a library that nobody needs may be a plug-in of a program that is not there: Debian's libc6
+        # carries libthread_db.so.1, which wants a debugger's symbols.
+        is_plugin = loader.tree.system and not process.starts
+        yield from _lost(elf, lost, process, loader.provided, "advice" if is_plugin else "error")
         if doubtful:
             message = (
                 f"needs {_list(doubtful)}, and nobody knows which symbols "
@@ -99,7 +102,9 @@ def _silent(elf: ElfFacts, process: Process, provided: Provided) -> list[str]:
     return [each for each in direct if not provided.contract.libraries[each]]
 
 
-def _lost(elf: ElfFacts, symbols: list[str], process: Process, provided: Provided) -> Iterator[Finding]:
+def _lost(
+    elf: ElfFacts, symbols: list[str], process: Process, provided: Provided, severity: Severity
+) -> Iterator[Finding]:
     plain = []
     for symbol in symbols:
         if twin := _twin(symbol, process, provided):
@@ -110,7 +115,7 @@ def _lost(elf: ElfFacts, symbols: list[str], process: Process, provided: Provide
         where = f"neither {process.root.name}'s libraries nor {box(provided.contract)}"
         message = f"needs {_list(plain)}, which {where} have"
         hint = "link what defines it (`-Wl,-z,defs` tells at once), or build against the version that ships."
-        yield finding("A110", elf, message, hint, symbol=plain[0])
+        yield finding("A110", elf, message, hint, severity, plain[0])
 
 
 def _list(symbols: list[str]) -> str:
