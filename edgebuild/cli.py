@@ -23,6 +23,8 @@ _VERBS = {
     "build": "Cross-compile for a target and prove that the box can load the result.",
     "run": "Run a program of a built artifact, natively or under emulation.",
     "audit": "Check a file, folder, wheel or tarball against what a target's box can load.",
+    "probe": "Write the contract of a box, a root folder or an image: what it can load.",
+    "contract": "List, show, compare and merge device contracts.",
     "key": "Make the key that signs releases, and show which are trusted.",
     "release": "Seal and sign what was built for all targets, as one folder.",
     "verify": "Check a release: its signature, and every file of every archive.",
