@@ -1,19 +1,22 @@
-"""A distribution's userland as files: packages by sha256, unpacked without running anything of theirs."""
+"""A distribution's userland as files: packages by sha256, unpacked without running anything of theirs; or what was
+imported from a box, out of the one archive that its lock names.
+"""
 
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 from edgebuild.apt import resolve
-from edgebuild.digest import digest_of
-from edgebuild.errors import ConfigError
-from edgebuild.fetch import fetch_all
+from edgebuild.digest import digest_of, digest_tree
+from edgebuild.errors import ConfigError, NotAvailable, VerificationError
+from edgebuild.fetch import cached_path, fetch, fetch_all, verify
 from edgebuild.model.arch import ARCHES
 from edgebuild.model.product import Sysroot
-from edgebuild.model.recipe import Download, SysrootLock, SysrootRecipe
+from edgebuild.model.recipe import Download, ImportedTree, SysrootLock, SysrootRecipe
 from edgebuild.run import Runner
-from edgebuild.unpack import compile_globs, make_merged_usr, unpack_deb
+from edgebuild.unpack import compile_globs, make_merged_usr, unpack_deb, unpack_tar
 from edgebuild.workspace import Workspace
 
 # Counts up when the same packages unpack to another tree than before.
@@ -38,27 +41,68 @@ def glibc_version(packages: tuple[Download, ...]) -> str:
 
 def sysroot_digest(recipe: SysrootRecipe, lock: SysrootLock) -> str:
     """What a sysroot's product is known by."""
+    if lock.imported:
+        return digest_of([_LAYOUT, recipe.arch, lock.imported.tree])
     return digest_of([_LAYOUT, recipe.arch, recipe.drop, [package.sha256 for package in lock.packages]])
 
 
 def provide_sysroot(name: str, recipe: SysrootRecipe, lock: SysrootLock, *, ws: Workspace) -> Sysroot:
-    """The unpacked packages: usr-merged, all links relative, safe to move. Raises NotAvailable, VerificationError."""
+    """The unpacked files: usr-merged, all links relative, safe to move. Raises NotAvailable, VerificationError."""
     digest = sysroot_digest(recipe, lock)
 
     def make(root: Path) -> None:
-        size_mb = sum(package.size_bytes for package in lock.packages) / 1e6
-        with ws.log.step(f"Fetching {len(lock.packages)} packages of {name} ({size_mb:.0f} MB)") as step:
-            debs = fetch_all(lock.packages, ws=ws, step=step)
-        drop = compile_globs(recipe.drop)
-        make_merged_usr(root)
-        with ws.log.step(f"Unpacking {len(debs)} packages of {name}") as step:
-            for done, deb in enumerate(debs):
-                step.progress(done, len(debs), "packages")
-                unpack_deb(deb, root, drop=drop)
-        _remove_empty_folders(root)
+        if lock.imported:
+            _unpack_imported(name, lock.imported, root, ws=ws)
+        else:
+            _unpack_packages(name, recipe, lock, root, ws=ws)
 
     root = ws.provide("sysroots", name, digest, make, f"Providing sysroot {name}")
     return Sysroot(name=name, digest=digest, arch=ARCHES[recipe.arch], glibc=lock.glibc, root=root)
+
+
+def keep_archive(name: str, file: Path, lock: SysrootLock, *, ws: Workspace) -> None:
+    """Puts an imported sysroot's archive, as another machine has made it, into the cache.
+
+    Raises ConfigError, VerificationError.
+    """
+    if not lock.imported:
+        msg = f"sysroot '{name}' is made from packages, not from an archive"
+        raise ConfigError(msg, "leave out --archive.")
+    verify(file, lock.imported.archive)
+    place = cached_path(lock.imported.archive, ws)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with ws.scratch("archive") as scratch:
+        shutil.copyfile(file, scratch / place.name)
+        (scratch / place.name).replace(place)
+
+
+def _unpack_imported(name: str, imported: ImportedTree, root: Path, *, ws: Workspace) -> None:
+    archive = cached_path(imported.archive, ws)
+    if not archive.is_file() and not imported.archive.url:
+        msg = f"sysroot '{name}' was imported on another machine, and its archive {imported.archive.file} is not here"
+        hint = f"`edgebuild sysroot provide {name} --archive FILE` takes it from a file; import it again to make it."
+        raise NotAvailable(msg, hint)
+    if not archive.is_file():
+        with ws.log.step(f"Fetching {imported.archive.file} ({imported.archive.size_bytes / 1e6:.0f} MB)") as step:
+            fetch(imported.archive, ws=ws, step=step)
+    verify(archive, imported.archive)
+    unpack_tar(archive, root, strip=1)
+    if digest_tree(root) != imported.tree:
+        msg = f"sysroot '{name}': the files in {imported.archive.file} are not those that its lock states"
+        raise VerificationError(msg, "lock and archive are of different imports; take both from the same one.")
+
+
+def _unpack_packages(name: str, recipe: SysrootRecipe, lock: SysrootLock, root: Path, *, ws: Workspace) -> None:
+    size_mb = sum(package.size_bytes for package in lock.packages) / 1e6
+    with ws.log.step(f"Fetching {len(lock.packages)} packages of {name} ({size_mb:.0f} MB)") as step:
+        debs = fetch_all(lock.packages, ws=ws, step=step)
+    drop = compile_globs(recipe.drop)
+    make_merged_usr(root)
+    with ws.log.step(f"Unpacking {len(debs)} packages of {name}") as step:
+        for done, deb in enumerate(debs):
+            step.progress(done, len(debs), "packages")
+            unpack_deb(deb, root, drop=drop)
+    _remove_empty_folders(root)
 
 
 def _remove_empty_folders(root: Path) -> None:

@@ -62,9 +62,7 @@ def provide_toolchain(
     if missing := sorted({arch.name, host_arch().name} - set(recipe.cpu)):
         msg = f"toolchains/{name}.yaml: cpu: names no CPU for {', '.join(missing)}"
         raise ConfigError(msg, "one for the target and one for the build machine, e.g. {x86_64: x86_64}.")
-    wheels = _wheels_for(host_arch(), name, lock)
-    wheels_digest = digest_of([wheel.sha256 for wheel in wheels])
-    tools = _provide_tools(name, wheels, wheels_digest, ws=ws)
+    tools, wheels_digest = provide_tools(name, lock, ws=ws)
     # The digest says what decides the compiled bytes, wherever the cache lies; the wrappers hold its paths.
     placeless = render_wrappers(recipe, arch, Path("TOOLS"), Path("CACHE"))
     digest = digest_of([wheels_digest, arch.name, placeless, recipe.c_flags, recipe.link_flags])
@@ -163,14 +161,18 @@ def _wheels_for(machine: Arch, name: str, lock: ToolchainLock) -> tuple[Download
     return lock.wheels[machine.name]
 
 
-def _provide_tools(name: str, wheels: tuple[Download, ...], wheels_digest: str, *, ws: Workspace) -> Path:
+def provide_tools(name: str, lock: ToolchainLock, *, ws: Workspace) -> tuple[Path, str]:
+    """The toolchain's wheels for this machine in one folder, and their digest. Raises NotAvailable."""
+    wheels = _wheels_for(host_arch(), name, lock)
+    wheels_digest = digest_of([wheel.sha256 for wheel in wheels])
+
     def make(product: Path) -> None:
         with ws.log.step(f"Fetching {len(wheels)} wheels of {name}") as step:
             files = fetch_all(wheels, ws=ws, step=step)
         for file in files:
             unpack_wheel(file, product)
 
-    return ws.provide("toolchains", name, wheels_digest, make, f"Unpacking toolchain {name}")
+    return ws.provide("toolchains", name, wheels_digest, make, f"Unpacking toolchain {name}"), wheels_digest
 
 
 def _warm(toolchain: Toolchain, *, ws: Workspace, run: Runner) -> None:

@@ -48,7 +48,8 @@ def show(ctx: Context, name: str, as_json: bool) -> None:
             f"toolchains/{spec.row.toolchain}.yaml": msgspec.to_builtins(spec.toolchain),
         }
         for sysroot, (recipe, lock) in spec.sysroots.items():
-            summary = {"glibc": lock.glibc, "locked_packages": len(lock.packages)}
+            held = {"locked_files": lock.imported.files} if lock.imported else {"locked_packages": len(lock.packages)}
+            summary = {"glibc": lock.glibc, **held}
             parts[f"sysroots/{sysroot}.yaml"] = {**msgspec.to_builtins(recipe), **summary}
         if spec.image:
             parts[f"images/{spec.image.name}.yaml"] = msgspec.to_builtins(spec.image.recipe)

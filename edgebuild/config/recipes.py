@@ -14,6 +14,9 @@ from edgebuild.model.recipe import SysrootLock, ToolchainLock
 from edgebuild.workspace import Workspace, write_atomic
 
 
+_NOTHING: tuple[Any, ...] = ("", 0, None, [], ())
+
+
 def find_recipe(room: str, name: str, ws: Workspace) -> Path:
     """The recipe's file. Raises ConfigError with a did-you-mean."""
     path = ws.find(room, f"{name}.yaml")
@@ -41,7 +44,7 @@ def save_lock(path: Path, lock: ToolchainLock | SysrootLock, *, made_by: str) ->
 def _without_defaults(value: Any) -> Any:
     match value:
         case dict():
-            return {key: _without_defaults(each) for key, each in value.items() if each not in ("", 0)}
+            return {key: _without_defaults(each) for key, each in value.items() if each not in _NOTHING}
         case list() | tuple():
             return [_without_defaults(each) for each in value]
         case _:

@@ -45,22 +45,55 @@ class ToolchainLock(Record, frozen=True):
 
 
 class SysrootRecipe(Record, frozen=True):
-    """sysroots/NAME.yaml: packages of one distribution release, through the host's own apt."""
+    """sysroots/NAME.yaml: packages of one distribution release, through the host's own apt; or `imported`, what
+    `edgebuild sysroot import` took from `source`.
+    """
 
     title: str
-    distribution: Literal["debian"]
-    suite: str
+    distribution: Literal["debian", "imported"]
     arch: ArchName
-    packages: tuple[str, ...]
+    suite: str = ""
+    packages: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()  # globs below the root that nobody needs (documentation, locales)
+    source: str = ""  # imported: "root@10.0.0.7", a folder or an image, for people
+    also: tuple[str, ...] = ()  # imported: folders taken beside the usual places
+    with_python: bool = False  # imported: interpreter and standard library, too
+    static: bool = False  # imported: all static libraries that fit, rather than those that shared links need
+    url: str = ""  # imported: where the archive can be fetched from
+
+    def __post_init__(self) -> None:
+        if self.distribution == "debian" and not (self.suite and self.packages):
+            msg = "distribution `debian` needs `suite` and `packages`"
+            raise ValueError(msg)
+        if self.distribution == "imported" and (self.suite or self.packages or self.drop):
+            msg = "distribution `imported` has no `suite`, `packages` or `drop`"
+            raise ValueError(msg)
+
+
+class ImportedTree(Record, frozen=True):
+    """An imported sysroot. tree: digest of the unpacked files (digest_tree); archive: they, packed."""
+
+    tree: str
+    archive: Download
+    files: int
+    size_bytes: int
 
 
 class SysrootLock(Record, frozen=True):
-    """sysroots/NAME.lock. recipe: digest of the YAML; glibc: version of libc6 without the Debian revision."""
+    """sysroots/NAME.lock. recipe: digest of the YAML; glibc: version of the C library, "2.31".
+
+    packages: of a distribution; imported: of what was imported. One of both.
+    """
 
     recipe: str
     glibc: str
-    packages: tuple[Download, ...]
+    packages: tuple[Download, ...] = ()
+    imported: ImportedTree | None = None
+
+    def __post_init__(self) -> None:
+        if bool(self.packages) == bool(self.imported):
+            msg = "a lock has either `packages` or `imported`"
+            raise ValueError(msg)
 
 
 class BundledLibrary(Record, frozen=True):
