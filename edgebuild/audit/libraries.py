@@ -7,14 +7,15 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
-from edgebuild.audit.finding import box, finding, name_node
+from edgebuild.audit.finding import box, finding, glibc_of, name_node
 from edgebuild.audit.load import Loader, Process, inside_tree
-from edgebuild.model.contract import Provided
+from edgebuild.model.contract import Contract, Provided
 from edgebuild.model.elf import NAMED_NODES, ElfFacts, VersionNode, parse_version
 from edgebuild.model.finding import Finding
 from edgebuild.model.tree import TreeFacts
 
 _PRIVATE = "GLIBC_PRIVATE"
+_VERSIONS_MAY_GO_FROM = (2, 41)  # glibc bdaf500353, "elf: Remove version assert in check_match in elf/dl-lookup.c"
 # "libavcodec" of "libavcodec.so.59"; auditwheel and delocate put a hash between: "libgfortran-040039e1.so.5".
 _STEM = re.compile(r"^(?P<stem>.+?)(?P<hash>-[0-9a-f]{8})?\.so(?:\.|$)")
 Needs = Mapping[str, Mapping[str, str]]
@@ -27,7 +28,7 @@ def check_libraries(process: Process, provided: Provided) -> Iterator[Finding]:
     for elf in process.bundled:
         for library, nodes in elf.needed_versions.items():
             if bundled := process.names.get(library):
-                yield from _missing_in_bundled(elf, bundled, nodes)
+                yield from _missing_in_bundled(elf, bundled, nodes, provided.contract)
             elif library in provided.contract.libraries:
                 yield from _newer_than_box(elf, library, nodes, provided)
             elif library not in {each.library for each in process.missing}:
@@ -45,9 +46,19 @@ def _missing(library: str, elf: ElfFacts, provided: Provided) -> Finding:
     )
 
 
-def _missing_in_bundled(elf: ElfFacts, bundled: ElfFacts, nodes: Mapping[str, tuple[str, ...]]) -> Iterator[Finding]:
+def _missing_in_bundled(
+    elf: ElfFacts, bundled: ElfFacts, nodes: Mapping[str, tuple[str, ...]], contract: Contract
+) -> Iterator[Finding]:
     if not bundled.defined_versions:
-        return  # the loader only prints "no version information available"; the symbols themselves are looked for
+        # The loader prints "no version information available" and takes the symbols all the same, but needs the table
+        # of versions for it, which linkers leave out of a file that neither defines nor needs any.
+        glibc = glibc_of(contract)
+        if not bundled.needed_versions and nodes and glibc and glibc < _VERSIONS_MAY_GO_FROM:
+            node, symbols = next(iter(nodes.items()))
+            message = f"needs {name_node(node, symbols)}, but the bundled {bundled.name} has no versions at all"
+            hint = "the loader ends with an assertion before glibc 2.41; bundle the library it was linked against."
+            yield finding("A102", elf, message, hint, symbol=_example(node, symbols))
+        return
     for node, symbols in nodes.items():
         if node not in bundled.defined_versions:
             message = f"needs {name_node(node, symbols)}, but the bundled {bundled.name} does not define it"

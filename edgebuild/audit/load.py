@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from edgebuild.model.arch import ARCHES, Arch
 from edgebuild.model.contract import Provided
 from edgebuild.model.elf import ElfFacts
 from edgebuild.model.tree import TreeFacts
@@ -117,9 +118,10 @@ class Loader:
 
     def search_path(self, elf: ElfFacts) -> Iterator[str]:
         for entry in elf.runpath:
-            folder = inside_tree(entry, elf.name, system=self.tree.system)
-            if folder is not None:
-                yield folder
+            for each in _expand(entry, ARCHES[self.provided.contract.arch]):
+                folder = inside_tree(each, elf.name, system=self.tree.system)
+                if folder is not None:
+                    yield folder
 
     def _at(self, path: str) -> ElfFacts | None:
         """Through links to folders, too."""
@@ -146,6 +148,16 @@ def inside_tree(entry: str, path: str, *, system: bool = False) -> str | None:
                 return None if not system else folder.lstrip("./")
             return folder
     return posixpath.normpath(entry).lstrip("/") if system and entry.startswith("/") else None
+
+
+def _expand(entry: str, arch: Arch) -> Iterator[str]:
+    """Its $PLATFORM and $LIB filled in. What $LIB is, each distribution decides when it builds glibc."""
+    entry = entry.replace("${LIB}", "$LIB").replace("${PLATFORM}", "$PLATFORM").replace("$PLATFORM", arch.name)
+    if "$LIB" not in entry:
+        yield entry
+        return
+    for folder in (f"lib/{arch.triple}", "lib64", "lib"):
+        yield entry.replace("$LIB", folder)
 
 
 def file_names(elf: ElfFacts) -> tuple[str, ...]:

@@ -19,7 +19,8 @@ _LOADER_FOLDERS = ("/lib", "/lib64", "/usr/lib", "/usr/lib64")
 _LARGEST_PAGE = 65536  # that Linux has on these architectures
 # Kernels that glibc itself needs, so that a box with glibc has at least these. Source: glibc, sysdeps/unix/sysv/linux.
 _GLIBC_KERNEL = {"aarch64": (3, 7, 0), "x86_64": (3, 2, 0)}
-_ABI_TAG_UNREAD_FROM = (2, 37)  # the loader no longer looks at NT_GNU_ABI_TAG. Source: glibc NEWS 2.37.
+# The loader no longer looks at NT_GNU_ABI_TAG. Source: glibc b46d250656, "Remove kernel version check", in 2.36.
+_ABI_TAG_UNREAD_FROM = (2, 36)
 _RELR_FROM = (2, 36)
 # What the loader keeps for static TLS of libraries opened later, at most. Source: glibc up to 2.31, elf/dl-tls.c:
 # TLS_STATIC_SURPLUS = 64 + DL_NNS * 100; since 2.32 about the same (glibc.rtld.optional_static_tls and nns).

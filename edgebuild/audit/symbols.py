@@ -17,6 +17,10 @@ _PYTHON_SYMBOL = re.compile(r"^_?Py[A-Z_]")
 _PYTHON_MODULE = re.compile(r"\.(?:cpython-\w+|abi3)\S*\.so$")
 # Every library has them, bound to whatever runtime is there, or resolved by the linker's own stubs.
 _IGNORED = frozenset({"__gmon_start__", "_DYNAMIC", "_GLOBAL_OFFSET_TABLE_", "_end", "__bss_start", "_edata"})
+# In every process, even where only another library of the box asks for it.
+_ALWAYS_THERE = ("libc.so.6",)
+# What the interpreter itself is linked with on every box, and what extension modules therefore often don't name.
+_PYTHON_BRINGS = ("libm.so.6", "libdl.so.2", "libpthread.so.0", "libutil.so.1")
 # Itanium C++ ABI, section 5.1: "_ZN", source names, "E". Enough to see that two symbols are one function's.
 _SOURCE_NAME = re.compile(r"(\d+)")
 _NEW_STRING, _LLVM_STD = ("St7__cxx11", "B5cxx11"), "St3__1"
@@ -70,7 +74,7 @@ def _look_up(symbol: str, elf: ElfFacts, process: Process, loader: Loader) -> st
     if node:
         return _versioned(symbol, node, elf, process, loader.provided)
     provided = loader.provided
-    if any(name in provided.names(library) for library in process.box):
+    if any(name in provided.names(library) for library in _in_scope(process, provided)):
         return "found"
     if not process.starts and any(name in exported_names(each.exported) for each in loader.tree.elves):
         return "elsewhere"  # a plug-in: whoever opens it has the symbol
@@ -83,14 +87,21 @@ def _versioned(symbol: str, node: str, elf: ElfFacts, process: Process, provided
         bundled = [process.names[library] for library in libraries if library in process.names]
         # A node that is missing altogether is A102.
         return "missing" if any(node in each.defined_versions for each in bundled) else "elsewhere"
-    known = [library for library in process.box if library in provided.symbols]
-    if any(symbol in provided.symbols[library] for library in known):
+    # Any of them: since glibc 2.30 a node's symbol may have moved to another library than the reference names.
+    if any(symbol in provided.symbols.get(library, ()) for library in _in_scope(process, provided)):
         return "found"
     # Without the symbols the node stands for them: libraries with versions only ever add to a node's release.
     for library in libraries:
         if library in provided.symbols and node in provided.nodes(library):
             return "missing"
     return "elsewhere"
+
+
+def _in_scope(process: Process, provided: Provided) -> list[str]:
+    """Libraries of the box that the loader searches for symbols in this process."""
+    brought = _ALWAYS_THERE + (_PYTHON_BRINGS if is_python_module(process.root) else ())
+    there = [each for each in brought if each in provided.contract.libraries and each not in process.names]
+    return list(dict.fromkeys((*process.box, *there)))
 
 
 def _silent(elf: ElfFacts, process: Process, provided: Provided) -> list[str]:
