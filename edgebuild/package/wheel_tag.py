@@ -8,35 +8,8 @@ from edgebuild.elf import highest_versions
 from edgebuild.errors import VerificationError
 from edgebuild.model.arch import Arch
 from edgebuild.model.elf import ElfFacts, parse_version
+from edgebuild.model.manylinux import PROFILES, SYSTEM_FAMILIES, SYSTEM_LIBRARIES
 from edgebuild.model.target import PythonSpec
-
-# What a system of manylinux_2_N provides beside glibc 2.N, at least.
-# Source: the policies that auditwheel 6.8 applies; where aarch64 and x86_64 differ, the lower one.
-_PROFILES: dict[str, dict[str, str]] = {
-    "2.17": {"GLIBCXX": "3.4.19", "CXXABI": "1.3.7", "GCC": "4.7.0"},
-    "2.24": {"GLIBCXX": "3.4.22", "CXXABI": "1.3.10", "GCC": "4.7.0"},
-    "2.26": {"GLIBCXX": "3.4.22", "CXXABI": "1.3.10", "GCC": "4.8.0"},
-    "2.27": {"GLIBCXX": "3.4.24", "CXXABI": "1.3.11", "GCC": "7.0.0"},
-    "2.28": {"GLIBCXX": "3.4.24", "CXXABI": "1.3.11", "GCC": "7.0.0"},
-    "2.31": {"GLIBCXX": "3.4.28", "CXXABI": "1.3.12", "GCC": "7.0.0"},
-    "2.34": {"GLIBCXX": "3.4.29", "CXXABI": "1.3.13", "GCC": "7.0.0"},
-    "2.35": {"GLIBCXX": "3.4.30", "CXXABI": "1.3.13", "GCC": "11.0"},
-    "2.36": {"GLIBCXX": "3.4.30", "CXXABI": "1.3.13", "GCC": "11.0"},
-    "2.38": {"GLIBCXX": "3.4.30", "CXXABI": "1.3.13", "GCC": "11.0"},
-    "2.39": {"GLIBCXX": "3.4.33", "CXXABI": "1.3.15", "GCC": "14.0.0"},
-}
-# Libraries that every manylinux system has and that we would use. Source: PEP 600 and the policies above.
-_SYSTEM_LIBRARIES = {
-    "libc.so.6",
-    "libdl.so.2",
-    "libgcc_s.so.1",
-    "libm.so.6",
-    "libpthread.so.0",
-    "librt.so.1",
-    "libstdc++.so.6",
-    "libutil.so.1",
-}
-_SYSTEM_FAMILIES = ("GLIBC", "GLIBCXX", "CXXABI", "GCC")
 
 
 def soabi(python: PythonSpec, arch: Arch) -> str:
@@ -58,10 +31,10 @@ def wheel_tag(python: PythonSpec, arch: Arch, elves: Sequence[ElfFacts]) -> str:
 def platform_tag(elves: Sequence[ElfFacts], arch: Arch) -> str:
     """The oldest manylinux platform that loads all of these. Raises VerificationError if none does."""
     _require_self_contained(elves, arch)
-    for glibc, provided in _PROFILES.items():
+    for glibc, provided in PROFILES.items():
         if not _beyond(elves, {"GLIBC": glibc, **provided}):
             return f"manylinux_{glibc.replace('.', '_')}_{arch.name}"
-    newest, provided = list(_PROFILES.items())[-1]
+    newest, provided = list(PROFILES.items())[-1]
     beyond = ", ".join(_beyond(elves, {"GLIBC": newest, **provided}))
     msg = f"no manylinux platform up to glibc {newest} loads what is in the wheel: {beyond}"
     raise VerificationError(msg, "link for a lower glibc.")
@@ -73,7 +46,7 @@ def _beyond(elves: Sequence[ElfFacts], provided: dict[str, str]) -> list[str]:
         f"{elf.name} needs {family}_{version}"
         for elf in elves
         for family, version in highest_versions(elf).items()
-        if family in _SYSTEM_FAMILIES and parse_version(version) > parse_version(provided[family])
+        if family in SYSTEM_FAMILIES and parse_version(version) > parse_version(provided[family])
     ]
 
 
@@ -81,6 +54,6 @@ def _require_self_contained(elves: Sequence[ElfFacts], arch: Arch) -> None:
     """What is not on every manylinux system must be in the wheel itself."""
     bundled = {name.rpartition("/")[2] for elf in elves for name in (elf.name, *elf.also)}
     for elf in elves:
-        if foreign := [name for name in elf.needed if name not in {*bundled, *_SYSTEM_LIBRARIES, arch.loader}]:
+        if foreign := [name for name in elf.needed if name not in {*bundled, *SYSTEM_LIBRARIES, arch.loader}]:
             msg = f"{elf.name}: needs {', '.join(foreign)}, which neither the wheel nor every manylinux system has"
             raise VerificationError(msg, "bundle it in the wheel, or link it statically.")
