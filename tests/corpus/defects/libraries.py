@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.corpus.model import Expect, Group
+from tests.corpus.model import HOME, Expect, Group
 from tests.corpus.shop import Shop
 
 GROUP = Group("Libraries")
@@ -73,21 +73,19 @@ def link_to_the_release_before(shop: Shop) -> None:
 
 
 @GROUP.defect(
-    Expect("A136", "share/models/current", ("/home/builder/models/v7",), ("link|relative|pack|copy",)),
+    Expect("A136", "share/models/current", (f"{HOME}/models/v7",), ("link|relative|pack|copy",)),
     contract="debian-12-box",
 )
 def link_into_a_home(shop: Shop) -> None:
     """A link leads to an absolute path of the machine that packed it."""
     shop.gcc("bin/tool", "int main(void) { return 0; }\n")
-    shop.link("share/models/current", "/home/builder/models/v7")
+    shop.link("share/models/current", f"{HOME}/models/v7")
 
 
-@GROUP.defect(
-    Expect("A105", "bin/tool", ("/home/builder/sysroot/usr/lib",), ("ORIGIN|relative",)), contract="debian-12-box"
-)
+@GROUP.defect(Expect("A105", "bin/tool", (f"{HOME}/sysroot/usr/lib",), ("ORIGIN|relative",)), contract="debian-12-box")
 def runpath_into_a_home(shop: Shop) -> None:
     """The build tree's library folder stayed in RUNPATH."""
-    shop.gcc("bin/tool", "int main(void) { return 0; }\n", "-Wl,-rpath,/home/builder/sysroot/usr/lib")
+    shop.gcc("bin/tool", "int main(void) { return 0; }\n", f"-Wl,-rpath,{HOME}/sysroot/usr/lib")
 
 
 @GROUP.defect(
@@ -212,7 +210,7 @@ def opened_by_name(shop: Shop) -> None:
 
 
 @GROUP.defect(
-    Expect("A115", "lib/libcodec.so", ("/home/builder/store-guard",), ("prefix-map",), severity="advice"),
+    Expect("A115", "lib/libcodec.so", (f"{HOME}/store-guard",), ("prefix-map",), severity="advice"),
     contract="debian-12-box",
 )
 def path_of_the_build_machine(shop: Shop) -> None:
@@ -220,9 +218,7 @@ def path_of_the_build_machine(shop: Shop) -> None:
     _with_path(shop)
 
 
-@GROUP.defect(
-    Expect("A115", "lib/libcodec.so", ("/home/builder/store-guard",), ("prefix-map",)), target="generic-arm64"
-)
+@GROUP.defect(Expect("A115", "lib/libcodec.so", (f"{HOME}/store-guard",), ("prefix-map",)), target="generic-arm64")
 def path_of_our_own_build_machine(shop: Shop) -> None:
     """The same in a build of ours, where it is refused: it makes bytes depend on who built them."""
     _with_path(shop)
@@ -230,7 +226,7 @@ def path_of_our_own_build_machine(shop: Shop) -> None:
 
 def _with_path(shop: Shop) -> None:
     source = "#include <assert.h>\nvoid check(int value) { assert(value > 0); }\n"
-    shop.library("lib/libcodec.so", source, "-fmacro-prefix-map=source=/home/builder/store-guard/src/source")
+    shop.library("lib/libcodec.so", source, f"-fmacro-prefix-map=source={HOME}/store-guard/src/source")
 
 
 def _avcodec(shop: Shop, place: str, major: int) -> Path:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.corpus.model import Expect, Group
+import onnx
+
+from tests.corpus.model import HOME, Expect, Group, Made
 from tests.corpus.shop import Shop
 
 GROUP = Group("Other files")
@@ -36,11 +38,11 @@ def script_with_windows_line_ends(shop: Shop) -> None:
     shop.write("bin/start", "#!/bin/sh\r\nexec bin/tool\r\n", mode=SCRIPT)
 
 
-@GROUP.defect(Expect("A125", "bin/fastctl", ("/home/builder/venv/bin/python3",), INSTALL), contract="debian-12-box")
+@GROUP.defect(Expect("A125", "bin/fastctl", (f"{HOME}/venv/bin/python3",), INSTALL), contract="debian-12-box")
 def script_of_a_virtual_environment(shop: Shop) -> None:
     """pip wrote the build machine's virtual environment into the first line."""
     _with_program(shop)
-    shop.write("bin/fastctl", "#!/home/builder/venv/bin/python3\nprint(1)\n", mode=SCRIPT)
+    shop.write("bin/fastctl", f"#!{HOME}/venv/bin/python3\nprint(1)\n", mode=SCRIPT)
 
 
 @GROUP.defect(Expect("A125", "bin/start", ("/bin/sh",), ("probe|contract",), severity="unknown"), contract="silent-box")
@@ -73,6 +75,27 @@ def one_host_member_in_a_static_library(shop: Shop) -> None:
     _archive(shop, "aarch64", "x86_64", "aarch64")
 
 
+@GROUP.defect(
+    Expect("A120", "detect.onnx", ("21", "17"), ("convert|export|operator|opset|version",)), contract="onnx-box"
+)
+def model_of_newer_operators(shop: Shop) -> Made:
+    """The model was exported with operator set 21; the box's runtime knows 17."""
+    _with_program(shop)
+    model = shop.folder / "detect.onnx"
+    model.write_bytes(_onnx(21))
+    return Made(shop.tree, ("--model", str(model)))
+
+
+@GROUP.defect(
+    Expect("A120", "share/detect.onnx", ("model|contract|runtime",), ("probe|contract|model",), severity="unknown"),
+    contract="silent-box",
+)
+def model_for_an_unknown_runtime(shop: Shop) -> None:
+    """A model among the files; nobody has written down what the box runs models with."""
+    shop.zig("bin/tool", "int main(void) { return 0; }\n")
+    shop.write("share/detect.onnx", _onnx(17))
+
+
 @GROUP.defect(Expect("A135", "", ("MB|bytes|MiB",), ("space|smaller|free",)), contract="full-disk")
 def larger_than_the_disk(shop: Shop) -> None:
     """The folder takes 4 MB, the box has 3 MB left."""
@@ -90,3 +113,14 @@ def _archive(shop: Shop, *arches: str) -> None:
         source = f"int part{index}(void) {{ return {index}; }}\n"
         members.append(shop.zig(shop.bench / f"part{index}.o", source, "-c", arch=arch))
     shop.call("aarch64-linux-gnu-ar", "rcs", shop.place("lib/libfilter.a"), *members)
+
+
+def _onnx(operator_set: int) -> bytes:
+    """A ModelProto with ir_version 8, a graph without nodes, and one opset_import of the default domain."""
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph([], "empty", [], []),
+        opset_imports=[onnx.helper.make_opsetid("", operator_set)],
+        ir_version=8,
+    )
+    data: bytes = model.SerializeToString()
+    return data
