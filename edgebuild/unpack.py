@@ -2,38 +2,45 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fnmatch
 import os
 import re
-import shutil
 import stat
-import tarfile
+import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, BinaryIO
+from typing import BinaryIO
 
-from edgebuild.errors import NotAvailable, VerificationError
+from edgebuild.errors import VerificationError
+from edgebuild.packed import Bounds, Packer, Readable, Unpacked
+from edgebuild.placing import Below, printable
+from edgebuild.tarstream import Content, Member, read_members
 
 _AR_MAGIC = b"!<arch>\n"
 _AR_HEADER_BYTES = 60
+_MAX_CONTROL_BYTES = 1 << 20
 # What Debian's usr-merge moved below /usr. Packages of before still carry ./lib/...; the links stay whole.
 _MERGED = ("bin", "sbin", "lib", "lib64")
 # Wheels put what belongs beside site-packages into NAME.data/SCHEME/ (PEP 427).
 _WHEEL_DATA = re.compile(r"^[^/]+\.data/(?:data|purelib|platlib)/")
 _WHEEL_INFO = re.compile(r"^[^/]+\.dist-info/")
-# What a damaged or hostile archive leads to. A full disk is neither, and stays an OSError.
-_DAMAGE = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    EOFError,
-    ValueError,
-    FileExistsError,
-    IsADirectoryError,
-    NotADirectoryError,
-)
+# Others need decoders whose memory a header decides; no tool packs wheels with them.
+_ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
+_MAX_LINKS_BYTES = 1 << 20
+_ENCRYPTED = 0x1
+_WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
+# What a damaged or hostile archive leads to.
+_DAMAGE = (zipfile.BadZipFile, struct.error, zlib.error, EOFError, ValueError, NotImplementedError, RecursionError)
+# The same, as the file system tells it: files where folders should be, links in circles, names that cannot be. A full
+# disk is neither, and stays an OSError.
+_DAMAGE_ERRNO = (
+    errno.EEXIST, errno.EILSEQ, errno.EINVAL, errno.EISDIR, errno.ELOOP, errno.EMLINK, errno.ENAMETOOLONG,
+    errno.ENOTDIR, errno.ENOTEMPTY,
+)  # fmt: skip
 
 
 def unpack_wheel(wheel: Path, root: Path) -> None:
@@ -42,24 +49,22 @@ def unpack_wheel(wheel: Path, root: Path) -> None:
     Links: zip has none that wheels may use; builders that need them list "path,target,is_directory" lines
     in NAME.dist-info/symlinks.txt. Raises VerificationError.
     """
+    below, bounds = Below(root, wheel.name), Bounds.of_file(wheel)
     links = ""
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            for member in archive.infolist():
-                if member.is_dir():
-                    continue
-                if _WHEEL_INFO.match(member.filename):
-                    if member.filename.endswith("/symlinks.txt"):
-                        links = archive.read(member).decode()
-                    continue
-                with archive.open(member) as source:
-                    mode = member.external_attr >> 16
-                    _write(_place(root, _WHEEL_DATA.sub("", member.filename), wheel), source, mode)
-    except _DAMAGE as err:
-        raise _damaged(wheel, err) from err
-    for line in links.splitlines():
-        name, target, _ = line.rsplit(",", 2)
-        _link(_place(root, _WHEEL_DATA.sub("", name), wheel), target, root, wheel)
+    with _damage_is_told(wheel.name), zipfile.ZipFile(wheel) as archive:
+        for member in _zip_members(archive, bounds):
+            content = _ZipContent(archive, member, bounds)
+            if _WHEEL_INFO.match(member.filename):
+                if member.filename.endswith("/symlinks.txt"):
+                    links = _whole(content, _MAX_LINKS_BYTES).decode()
+                continue
+            mode = member.external_attr >> 16
+            if not (mode == 0 or stat.S_IFMT(mode) in (0, stat.S_IFREG)):
+                raise ValueError(f"{printable(member.filename)}: neither a file nor a folder")
+            below.write(_plain(_WHEEL_DATA.sub("", member.filename)), content, mode)
+        for line in links.splitlines():
+            name, target, _ = line.rsplit(",", 2)
+            below.link(_plain(_WHEEL_DATA.sub("", name)), target)
 
 
 def unpack_tar(tarball: Path, root: Path, *, strip: int = 0) -> None:
@@ -71,11 +76,34 @@ def unpack_tar(tarball: Path, root: Path, *, strip: int = 0) -> None:
     def stripped(name: str) -> str:
         return "/".join(PurePosixPath(name).parts[strip:])
 
-    try:
-        with tarfile.open(tarball) as archive:
-            _unpack_members(archive, stripped, root, tarball)
-    except _DAMAGE as err:
-        raise _damaged(tarball, err) from err
+    with _damage_is_told(tarball.name), tarball.open("rb") as file:
+        _unpack_members(Unpacked(file, Bounds.of_file(tarball)), stripped, root, tarball.name)
+
+
+def unpack_layer(layer: Path, root: Path, bounds: Bounds) -> Packer:
+    """A layer of an image over those below it, as engines do it; says how it was packed.
+
+    Whiteouts hide what lower layers have, never what this one has. bounds: of the whole image. Raises
+    VerificationError. Source: OCI image-spec 1.1, layer.md; moby, pkg/archive/diff.go (UnpackLayer).
+    """
+    below = Below(root, bounds.archive)
+    own: set[str] = set()  # names that this layer has written, with the folders above them
+    with _damage_is_told(bounds.archive), layer.open("rb") as file:
+        stream = Unpacked(file, bounds)
+        for member, content in read_members(stream):
+            bounds.count_member()
+            name = _plain(member.name.lstrip("/"))
+            folder, _, last = name.rpartition("/")
+            if last == _OPAQUE:
+                below.empty(folder, but=own)
+            elif last.startswith(_WHITEOUT):
+                hidden = f"{folder}/{last.removeprefix(_WHITEOUT)}".lstrip("/")
+                if hidden not in own:
+                    below.remove(hidden, but=own)
+            elif name:
+                _place_over(below, name, member, content)
+                own.update(_with_folders(name))
+    return stream.packer
 
 
 def make_merged_usr(root: Path) -> None:
@@ -96,23 +124,18 @@ def unpack_deb(deb: Path, root: Path, *, drop: re.Pattern[str] | None = None) ->
         merged = _merged_name(name)
         return "" if drop and drop.fullmatch(merged) else merged
 
-    try:
-        with deb.open("rb") as file, _part_of_deb(file, "data.tar", deb) as archive:
-            _unpack_members(archive, kept, root, deb)
-    except _DAMAGE as err:
-        raise _damaged(deb, err) from err
+    with _damage_is_told(deb.name), deb.open("rb") as file:
+        part = _part_of_deb(file, "data.tar")
+        _unpack_members(Unpacked(part, Bounds.of_file(deb)), kept, root, deb.name)
 
 
 def read_deb_control(deb: Path) -> str:
     """A Debian package's fields ("Package: libc6", ...), as its own control file has them. Raises VerificationError."""
-    try:
-        with deb.open("rb") as file, _part_of_deb(file, "control.tar", deb) as archive:
-            for member in archive:
-                if PurePosixPath(member.name) == PurePosixPath("control") and (content := archive.extractfile(member)):
-                    return content.read().decode()
-    except _DAMAGE as err:
-        raise _damaged(deb, err) from err
-    raise _damaged(deb, ValueError("no control file in it"))
+    with _damage_is_told(deb.name), deb.open("rb") as file:
+        for member, content in read_members(Unpacked(_part_of_deb(file, "control.tar"), Bounds.of_file(deb))):
+            if _plain(member.name) == "control":
+                return _whole(content, _MAX_CONTROL_BYTES).decode()
+        raise ValueError("no control file in it")
 
 
 def compile_globs(globs: Iterable[str]) -> re.Pattern[str] | None:
@@ -121,25 +144,109 @@ def compile_globs(globs: Iterable[str]) -> re.Pattern[str] | None:
     return re.compile("|".join(patterns)) if patterns else None
 
 
-def _unpack_members(archive: tarfile.TarFile, rename: Callable[[str], str], root: Path, source: Path) -> None:
-    """rename: a member's name -> its path below root, "" to leave it out. source: the file, for messages."""
-    for member in archive:
+# ---- tar ----
+
+
+def _unpack_members(stream: Unpacked, rename: Callable[[str], str], root: Path, archive: str) -> None:
+    """rename: a member's name -> its path below root, "" to leave it out."""
+    below = Below(root, archive)
+    for member, content in read_members(stream):
+        stream.bounds.count_member()
         name = rename(member.name)
         if not name:
             continue
-        place = _place(root, name, source)
-        if member.isdir():
-            # A link to a folder stays a link: replacing lib -> usr/lib would split the root in two.
-            if not place.is_dir():
-                place.mkdir()
-        elif member.issym():
-            _link(place, member.linkname, root, source)
-        elif member.islnk():
-            _hard_link(place, rename(member.linkname), root, source)
-        elif member.isfile():
-            content = archive.extractfile(member)
-            assert content is not None
-            _write(place, content, member.mode)
+        match member.kind:
+            case "folder":
+                below.make_folder(name)
+            case "link":
+                below.link(name, member.target)
+            case "hard link":
+                below.hard_link(name, rename(member.target))
+            case "file":
+                below.write(name, content, member.mode)
+            case "other":
+                below.place(name)  # nothing is made of it, but a name that leads out is refused all the same
+
+
+def _place_over(below: Below, name: str, member: Member, content: Content) -> None:
+    """As in engines: only a folder over a folder leaves what is there."""
+    place = below.place(name)
+    is_folder = place.is_dir() and not place.is_symlink()
+    if not (is_folder and member.kind == "folder") and member.kind != "other":
+        target = _plain(member.target.lstrip("/")) if member.kind == "hard link" else ""
+        if target != name:
+            below.remove(name)
+    match member.kind:
+        case "folder":
+            below.make_folder(name)
+        case "link":
+            below.link(name, member.target, clamped=True)
+        case "hard link":
+            below.hard_link(name, _plain(member.target.lstrip("/")))
+        case "file":
+            below.write(name, content, member.mode)
+        case "other":
+            pass
+
+
+def _with_folders(name: str) -> Iterator[str]:
+    while name:
+        yield name
+        name = name.rpartition("/")[0]
+
+
+def _plain(name: str) -> str:
+    """Without "." and empty parts; ".." and a leading "/" stay, to be refused."""
+    return "/".join(PurePosixPath(name).parts)
+
+
+# ---- zip ----
+
+
+def _zip_members(archive: zipfile.ZipFile, bounds: Bounds) -> Iterator[zipfile.ZipInfo]:
+    """All but folders. The same name twice is refused: which of both counts depends on who unpacks it."""
+    seen: dict[str, tuple[int, int]] = {}
+    for member in archive.infolist():
+        bounds.count_member()
+        if member.is_dir():
+            continue
+        name = printable(member.filename)
+        if seen.setdefault(member.filename, (member.CRC, member.file_size)) != (member.CRC, member.file_size):
+            raise ValueError(f"two different files are called {name}")
+        if member.compress_type not in _ZIP_METHODS or member.flag_bits & _ENCRYPTED:
+            raise ValueError(f"{name}: packed or encrypted in a way that no installer reads")
+        yield member
+
+
+class _ZipContent:
+    """A zip member that counts. Opened when it is read."""
+
+    def __init__(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo, bounds: Bounds) -> None:
+        self._archive, self._member, self._bounds = archive, member, bounds
+        self._file: Readable | None = None
+
+    def read(self, size: int, /) -> bytes:
+        try:
+            self._file = self._file or self._archive.open(self._member)
+            content = self._file.read(size)
+        except (RuntimeError, OSError) as err:  # of zipfile itself; the disk's own errors have a number
+            if isinstance(err, OSError) and err.errno not in (None, errno.EINVAL):
+                raise
+            raise ValueError(str(err)) from err
+        self._bounds.take(len(content))
+        return content
+
+
+def _whole(content: Readable, max_bytes: int) -> bytes:
+    text = b""
+    while piece := content.read(1 << 16):
+        text += piece
+        if len(text) > max_bytes:
+            raise ValueError(f"a list of more than {max_bytes} bytes")
+    return text
+
+
+# ---- deb ----
 
 
 def _merged_name(name: str) -> str:
@@ -150,72 +257,48 @@ def _merged_name(name: str) -> str:
     return "/".join(parts)
 
 
-def _place(root: Path, name: str, archive: Path) -> Path:
-    """Where a member goes, its parents made and real. Raises VerificationError if that is not below root."""
-    parts = PurePosixPath(name).parts
-    if not parts or ".." in parts or name.startswith("/"):
-        raise _escape(name, archive)
-    parent = root.joinpath(*parts[:-1])
-    base, real = os.path.realpath(root), os.path.realpath(parent)
-    if real != base and not real.startswith(base + os.sep):
-        raise _escape(name, archive)
-    Path(real).mkdir(parents=True, exist_ok=True)
-    return Path(real) / parts[-1]
-
-
-def _write(place: Path, source: IO[bytes], mode: int) -> None:
-    if not (mode == 0 or stat.S_IFMT(mode) in (0, stat.S_IFREG)):
-        msg = f"{place.name}: neither a file nor a folder"
-        raise ValueError(msg)
-    place.unlink(missing_ok=True)
-    with place.open("wb") as file:
-        shutil.copyfileobj(source, file, 1 << 18)
-    place.chmod(0o755 if mode & 0o100 else 0o644)
-
-
-def _hard_link(place: Path, name: str, root: Path, source: Path) -> None:
-    """name: of a member that came earlier. Nothing is made when that one was left out."""
-    if name and (target := _place(root, name, source)).is_file():
-        place.unlink(missing_ok=True)
-        os.link(target, place, follow_symlinks=False)
-
-
-def _link(place: Path, target: str, root: Path, archive: Path) -> None:
-    """A relative link. place is real, so ".." in it means what the path says."""
-    base = Path(os.path.realpath(root))
-    if target.startswith("/"):
-        target = os.path.relpath(base / target.lstrip("/"), place.parent)
-    elif not os.path.normpath(place.parent / target).startswith(str(base) + os.sep):
-        raise _escape(f"{place.relative_to(base)} -> {target}", archive)
-    if place.is_dir() and not place.is_symlink():
-        return  # an empty folder of a package that came earlier holds the place already
-    place.unlink(missing_ok=True)
-    place.symlink_to(target)
-
-
-def _part_of_deb(file: BinaryIO, part: str, deb: Path) -> tarfile.TarFile:
-    """The "data.tar" or "control.tar" of a package, as a stream. Format: deb(5), ar(5)."""
+def _part_of_deb(file: BinaryIO, part: str) -> Readable:
+    """The "data.tar" or "control.tar" of a package, still packed. Format: deb(5), ar(5)."""
     if file.read(len(_AR_MAGIC)) != _AR_MAGIC:
-        msg = "no ar archive"
-        raise ValueError(msg)
+        raise ValueError("no ar archive")
     while len(header := file.read(_AR_HEADER_BYTES)) == _AR_HEADER_BYTES:
-        name = header[:16].decode().strip().rstrip("/")
-        size_bytes = int(header[48:58])
-        if name.endswith(".zst"):
-            msg = f"{deb.name}: packed with zstd, which this Python cannot read"
-            raise NotAvailable(msg, "choose a suite whose packages are packed with xz.")
-        if name.startswith(part):
-            # The stream ends with the tar's own end marker, so the ar padding behind it does no harm.
-            return tarfile.open(fileobj=file, mode="r|*")
-        file.seek(size_bytes + size_bytes % 2, os.SEEK_CUR)
-    msg = f"no {part} in it"
-    raise ValueError(msg)
+        digits = header[48:58].strip()
+        if not digits.isdigit() or header[58:] != b"`\n":
+            raise ValueError("a part's header makes no sense")
+        if header[:16].strip().startswith(part.encode()):
+            return _Slice(file, int(digits))
+        file.seek(int(digits) + int(digits) % 2, os.SEEK_CUR)
+    raise ValueError(f"no {part} in it")
 
 
-def _escape(name: str, archive: Path) -> VerificationError:
-    return VerificationError(f"{archive.name}: member '{name}' would leave the folder it is unpacked into")
+class _Slice:
+    """The next so many bytes of a file."""
+
+    def __init__(self, file: BinaryIO, size_bytes: int) -> None:
+        self._file, self._left = file, size_bytes
+
+    def read(self, size: int, /) -> bytes:
+        piece = self._file.read(min(size, self._left))
+        self._left -= len(piece)
+        return piece
 
 
-def _damaged(archive: Path, err: Exception) -> VerificationError:
-    msg = f"{archive.name}: damaged archive ({err or type(err).__name__})"
+# ---- Errors ----
+
+
+@contextlib.contextmanager
+def _damage_is_told(archive: str) -> Iterator[None]:
+    """Whatever a damaged archive leads to becomes a VerificationError that names it."""
+    try:
+        yield
+    except _DAMAGE as err:
+        raise _damaged(archive, str(err) or type(err).__name__) from err
+    except OSError as err:
+        if err.errno not in _DAMAGE_ERRNO:
+            raise
+        raise _damaged(archive, err.strerror or str(err)) from err
+
+
+def _damaged(archive: str, reason: str) -> VerificationError:
+    msg = f"{archive}: damaged archive ({printable(reason)})"
     return VerificationError(msg, "fetch or build it again; if its sha256 is the locked one, its source is damaged.")
