@@ -15,6 +15,7 @@ from edgebuild.run import CLEAN_BUILD_ENV, Command
 
 _UNQUOTABLE = re.compile(r"""['"`$;\\]""")
 BUILD_TYPE = "RelWithDebInfo"  # optimised; packaging splits the debug information off
+_LINK_MAP = Path(__file__).with_name("link_map.sh")
 
 
 def tool(name: str) -> str:
@@ -32,6 +33,7 @@ def render_toolchain_file(
     from there, because they are for another machine. prefix_map: folders of this machine and what
     debug information says instead. soabi: "cpython-39-aarch64-linux-gnu"; FindPython leaves it empty in
     a cross build (policy CMP0190), and the module would then be named without it.
+    Every link leaves a map beside its output: from it the audit names the library that brought a symbol in.
     Raises ConfigError for a folder whose name CMake cannot carry.
     """
     if odd := [str(folder) for folder in prefix_map if _UNQUOTABLE.search(str(folder))]:
@@ -72,6 +74,11 @@ def render_toolchain_file(
         f'set(CMAKE_C_FLAGS_INIT "{flags}")',
         f'set(CMAKE_CXX_FLAGS_INIT "{flags}")',
         *(f'set(CMAKE_{kind}_LINKER_FLAGS_INIT "{link_flags}")' for kind in ("EXE", "SHARED", "MODULE")),
+        # CMake's own small test programs need no map.
+        "get_property(edgebuild_tries GLOBAL PROPERTY IN_TRY_COMPILE)",
+        "if(NOT edgebuild_tries)",
+        *(f'  set(CMAKE_{language}_LINKER_LAUNCHER "sh;{_LINK_MAP}")' for language in ("C", "CXX")),
+        "endif()",
     ]
     if soabi:
         lines += [f"set(Python_SOABI {soabi})", f"set(Python3_SOABI {soabi})", "set(PYBIND11_USE_CROSSCOMPILING ON)"]

@@ -21,6 +21,20 @@ from edgebuild.workspace import Workspace
 
 DEFAULT_TIMEOUT_S = 600.0
 
+# Emulated CPU -> feature as /proc/cpuinfo names it -> qemu's switch for it. Others have none: what a Cortex or Neoverse
+# of qemu has, it always has. Checked on qemu 7.2 (`-cpu cortex-a53,crypto=off`: "Property not found"); source: qemu,
+# target/arm/cpu64.c. Code for a feature that stays on does not trap here; the audit finds it (A111, A112).
+_SWITCHES = {"max": {"sve": "sve", "sme": "sme", "paca": "pauth"}, "a64fx": {"sve": "sve"}}
+# Every 64-bit Arm CPU of qemu has these, and many boxes do not: makers license them apart.
+_ALWAYS_ON = ("aes", "pmull", "sha1", "sha2", "crc32")
+# x86: every feature beyond the architecture's first version has a switch. /proc/cpuinfo -> qemu, where names differ.
+_X86_NAMES = {"pni": "sse3", "sse4_1": "sse4.1", "sse4_2": "sse4.2", "sha_ni": "sha-ni"}
+_X86_OPTIONAL = (
+    "pni", "ssse3", "cx16", "sse4_1", "sse4_2", "popcnt", "lahf_lm", "avx", "f16c", "fma", "movbe", "bmi1", "bmi2",
+    "avx2", "abm", "aes", "pclmulqdq", "rdrand", "xsave", "adx", "rdseed", "sha_ni",
+)  # fmt: skip
+_X86_MODELS = ("qemu64", "kvm64")
+
 # What describes the host's userland and would mislead the box's, and what would steer the emulator.
 _HOST_ONLY = (
     "LD_LIBRARY_PATH",
@@ -61,13 +75,35 @@ def emulated_command(
     inside = root.root / str(argv[0]).lstrip("/")
     return Command(
         find_emulator(arch),
-        "-cpu", contract.cpu.emulated_as,
+        "-cpu", cpu_option(contract.cpu),
         "-L", provide_run_root(root, contract.cpu, ws=ws),
         inside if inside.is_file() else argv[0],
         *argv[1:],
         env={**dict.fromkeys(_HOST_ONLY), **(env or {})},
         timeout_s=timeout_s,
     )  # fmt: skip
+
+
+def cpu_option(cpu: CpuSpec) -> str:
+    """For `-cpu`: the model, without what the box lacks, as far as qemu can leave it out.
+
+    "max,sve=off". A contract that does not state features leaves the model as it is.
+    """
+    if cpu.features is None:
+        return cpu.emulated_as
+    if cpu.emulated_as in _X86_MODELS:
+        switches = {feature: _X86_NAMES.get(feature, feature) for feature in _X86_OPTIONAL}
+    else:
+        switches = _SWITCHES.get(cpu.emulated_as, {})
+    off = [f"{switch}=off" for feature, switch in switches.items() if feature not in cpu.features]
+    return ",".join([cpu.emulated_as, *off])
+
+
+def beyond_box(cpu: CpuSpec, arch: Arch) -> tuple[str, ...]:
+    """Features that the emulated CPU has and cannot lose, and the box lacks: their use does not trap here."""
+    if arch.name != "aarch64" or arch == host_arch() or cpu.features is None:
+        return ()
+    return tuple(feature for feature in _ALWAYS_ON if feature not in cpu.features)
 
 
 def emulated_python(

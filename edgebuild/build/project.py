@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from edgebuild.audit.origin import link_maps
 from edgebuild.build import cmake
 from edgebuild.build.conan import prefixes_of, provide_project_deps
 from edgebuild.digest import digest_files, digest_of, digest_tree
@@ -113,6 +114,8 @@ def lay_out(stage: Path, source: Path, name: str, deps: Path | None) -> None:
     for path in {path for pattern in _SDK for path in stage.glob(pattern)}:
         if path.is_symlink() or path.is_file():
             path.unlink()
+    for link_map in link_maps(stage).values():  # beside what was installed as a whole folder of the build tree
+        link_map.unlink()
     _remove_empty(stage)
     if not read_elves(stage):
         msg = f"{name}: the build installs no program and no library"

@@ -51,6 +51,15 @@ def complete_recipes(room: str) -> Callable[[click.Context, click.Parameter, str
     return complete
 
 
+def complete_contracts(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Tab completion of contracts by name, the project's own and the shipped ones."""
+    from edgebuild.config.contracts import contract_names
+    from edgebuild.log import Log
+
+    ws = Workspace.open(project=Path.cwd(), out=None, log=Log(quiet=True))
+    return [name for name in contract_names(ws) if name.startswith(incomplete)]
+
+
 target_option = click.option(
     "--target", "-t", required=True, metavar="NAME", shell_complete=complete_targets, help="A row or its alias."
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edgebuild.build.emulate import emulated_command, emulated_python
+from edgebuild.build.emulate import beyond_box, emulated_command, emulated_python
 from edgebuild.build.sysroot import provide_sysroot
 from edgebuild.commands.artifact import load_artifact, verify_product
 from edgebuild.commands.context import Context, target_option
@@ -65,6 +65,11 @@ def command(
         places = [parse_mount(each) for each in mounts]
         click.get_current_context().exit(run_image(spec, artifact, argv, places, timeout_s=timeout_s, ws=ctx.ws))
     root = provide_root(spec, root_name, ctx)
+    if more := beyond_box(spec.contract.cpu, spec.arch):
+        cpu = spec.contract.cpu.emulated_as
+        ctx.ws.log.note(
+            f"the emulator's {cpu} also has {', '.join(more)}, which the box lacks: only the audit finds its use"
+        )
     if argv[0].startswith("python"):
         shell = python_command(spec, artifact, root, argv, python_path, timeout_s, ctx.ws)
     else:

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from edgebuild.audit.engine import audit, refusals
+from edgebuild.audit.origin import attribute, link_maps, origins
 from edgebuild.audit.render import render_findings
 from edgebuild.build.cmake import render_toolchain_file
 from edgebuild.build.conan import deps_digest, provide_deps
@@ -24,6 +25,7 @@ from edgebuild.digest import digest_of, digest_tree
 from edgebuild.elf import highest_versions, read_elves
 from edgebuild.errors import AuditError
 from edgebuild.model.elf import ElfFacts
+from edgebuild.model.finding import Finding
 from edgebuild.model.product import Artifact, CoreTree, Product, Toolchain
 from edgebuild.model.project import Format, Project
 from edgebuild.model.target import ImageSpec, PythonSpec, TargetSpec
@@ -286,10 +288,20 @@ def gate(job: Job, title: str, elves: tuple[ElfFacts, ...], needs: Needs) -> Non
     """Nothing leaves with a finding. Raises AuditError."""
     with job.ws.log.step(f"Auditing {title} against contract {job.target.row.contract}"):
         tree = TreeFacts(path=title, kind="folder", elves=elves)
-        waivers = job.target.row.waivers
+        waivers = (*job.target.row.waivers, *job.request.project.waivers)
         findings = audit(tree, job.target.provided, floor=job.toolchain.floor, needs=needs, waivers=waivers)
         if refused := refusals(findings):
+            refused = with_origins(refused, elves, job.ws)
             raise AuditError(render_findings(refused), "`edgebuild targets show` prints what the box provides.")
+
+
+def with_origins(findings: tuple[Finding, ...], elves: tuple[ElfFacts, ...], ws: Workspace) -> tuple[Finding, ...]:
+    """Names the object file or static library behind each symbol, by the maps that the links left in build/."""
+    maps = link_maps(ws.project / "build")
+    for elf in elves:
+        if elf.build_id in maps and any(finding.file == elf.name for finding in findings):
+            findings = attribute(findings, origins(maps[elf.build_id]), files=(elf.name,))
+    return findings
 
 
 def write_product(job: Job, kind: str, tree: Path, stem: str, *, suffix: str = "") -> Product:

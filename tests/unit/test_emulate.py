@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgebuild.build import emulate
-from edgebuild.build.emulate import emulated_command, emulated_python, render_cpuinfo
+from edgebuild.build.emulate import beyond_box, cpu_option, emulated_command, emulated_python, render_cpuinfo
 from edgebuild.errors import ConfigError, NotAvailable
 from edgebuild.model.arch import ARCHES
 from edgebuild.model.product import Sysroot
@@ -116,3 +116,31 @@ def test_python_is_the_roots_own_and_writes_nothing_into_it(root: Sysroot, ws: W
 def test_a_root_without_that_python_is_a_configuration_error(root: Sysroot, ws: Workspace) -> None:
     with pytest.raises(ConfigError, match=r"sysroot 'acme' has no Python 3\.11"):
         emulated_python(AARCH64, BOX, root, "3.11", (), ws=ws)
+
+
+@pytest.mark.parametrize(
+    ("model", "features", "option"),
+    [
+        ("max", ("fp", "sve"), "max,sme=off,pauth=off"),
+        ("max", None, "max"),
+        ("cortex-a53", ("fp",), "cortex-a53"),
+        ("a64fx", ("fp",), "a64fx,sve=off"),
+    ],
+)
+def test_what_the_box_lacks_is_switched_off_where_the_emulator_can(
+    model: str, features: tuple[str, ...] | None, option: str
+) -> None:
+    assert cpu_option(CpuSpec(model="m", emulated_as=model, features=features)) == option
+
+
+def test_an_x86_box_has_what_its_contract_says_and_no_more() -> None:
+    option = cpu_option(CpuSpec(model="m", emulated_as="qemu64", features=("sse2", "pni", "ssse3")))
+    assert "sse3" not in [each.removesuffix("=off") for each in option.split(",")[1:]]
+    assert {"sse4.1=off", "avx=off", "avx2=off", "popcnt=off"} <= set(option.split(","))
+
+
+def test_what_cannot_be_switched_off_is_named() -> None:
+    bare = CpuSpec(model="m", emulated_as="cortex-a53", features=("fp", "asimd", "crc32"))
+    assert beyond_box(bare, AARCH64) == ("aes", "pmull", "sha1", "sha2")
+    unknown = CpuSpec(model="m", emulated_as="cortex-a53")
+    assert beyond_box(unknown, AARCH64) == beyond_box(DESK.cpu, X86_64) == ()
