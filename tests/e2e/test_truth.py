@@ -1,0 +1,92 @@
+"""The audit against the truth: what it says of an artifact is what the loader of an arm64 root does with it."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from edgebuild.workspace import Workspace
+from tests.truth.artifacts import provide_downloaded
+from tests.truth.judge import Pair, judge, render_table
+from tests.truth.observe import Observed, observe, place_of
+from tests.truth.own import provide_own
+from tests.truth.roots import Root, provide_roots
+from tests.truth.trees import tree_of
+
+# (artifact, root) -> why the audit and the loader may differ there.
+EXPLAINED = {
+    ("own/executable-stack", "debian-13"): "A106 refuses it on every box; only loaders from glibc 2.41 on do so too",
+}
+_LEAST_PAIRS, _LEAST_FAILING, _LEAST_LOADING = 200, 60, 100
+
+
+@pytest.fixture(scope="module")
+def roots(cache: Workspace) -> tuple[Root, ...]:
+    return provide_roots(cache)
+
+
+@pytest.fixture(scope="module")
+def pairs(cache: Workspace, roots: tuple[Root, ...]) -> list[Pair]:
+    """Every artifact in every root; a file that two suites share counts once."""
+    opener, own = provide_own(cache, roots)
+    artifacts = list({artifact.digest: artifact for artifact in (*own, *provide_downloaded(cache))}.values())
+    tried = [(artifact, root) for artifact in artifacts for root in roots]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        observed = list(pool.map(lambda pair: observe(*pair, opener, ws=cache), tried))
+    trees = {artifact.name: tree_of(artifact) for artifact in artifacts}
+    return [
+        judge(artifact, trees[artifact.name], root, seen)
+        for (artifact, root), seen in zip(tried, observed, strict=True)
+    ]
+
+
+def test_audit_and_loader_agree(pairs: list[Pair]) -> None:
+    print(render_table(pairs))
+    differing = {(pair.artifact.name, pair.root.name) for pair in pairs if not pair.agrees}
+    assert differing == set(EXPLAINED), render_table(pairs)
+
+
+def test_every_pair_has_a_clear_answer(pairs: list[Pair]) -> None:
+    assert [(pair.name, pair.observed.says) for pair in pairs if pair.observed.loads is None] == []
+
+
+def test_nothing_is_unknown_where_the_whole_root_is_known(pairs: list[Pair]) -> None:
+    unknown = [(pair.name, each.message) for pair in pairs for each in pair.others if each.severity == "unknown"]
+    assert unknown == []
+
+
+def test_the_mix_is_wide_enough_to_mean_something(pairs: list[Pair]) -> None:
+    failing = sum(pair.observed.loads is False for pair in pairs)
+    assert len(pairs) >= _LEAST_PAIRS
+    assert failing >= _LEAST_FAILING
+    assert len(pairs) - failing >= _LEAST_LOADING
+    assert len({each.code for pair in pairs for each in pair.refusals}) >= 10
+
+
+def test_another_roots_contract_would_be_noticed(pairs: list[Pair], roots: tuple[Root, ...]) -> None:
+    """The comparison can fail: Debian 11 judged by Debian 13's contract is wrong in many pairs."""
+    old, _, new = roots
+    wrong = [
+        judged
+        for pair in pairs
+        if pair.root == old and not (judged := judge(pair.artifact, tree_of(pair.artifact), new, pair.observed)).agrees
+    ]
+    assert len(wrong) > 50
+
+
+def test_what_was_seen_is_kept_and_can_be_seen_afresh(
+    cache: Workspace, roots: tuple[Root, ...], pairs: list[Pair], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opener, _ = provide_own(cache, roots)
+    pair = next(each for each in pairs if each.artifact.name == "own/runpath")
+    place = place_of(pair.artifact, pair.root, opener, cache)
+    kept = place.read_bytes()
+    place.write_bytes(b'{"loads":false,"says":"forged"}')
+    try:
+        assert observe(pair.artifact, pair.root, opener, ws=cache) == Observed(False, "forged")
+        monkeypatch.setenv("EDGEBUILD_TRUTH_FRESH", "1")
+        assert observe(pair.artifact, pair.root, opener, ws=cache) == Observed(True)
+    finally:
+        place.write_bytes(kept)
