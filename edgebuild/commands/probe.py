@@ -19,6 +19,7 @@ from edgebuild.config.probe_rules import load_probe_rules
 from edgebuild.deploy.ssh import connect
 from edgebuild.deploy.transport import ConnectionLost
 from edgebuild.errors import BoxPending, ConfigError
+from edgebuild.model.box import parse_address
 from edgebuild.model.contract import Contract, EngineFacts, Provided
 from edgebuild.probe.contract import ALL_BYTES, probe
 from edgebuild.probe.live import LiveBox
@@ -68,7 +69,7 @@ def command(
         room_bytes = ALL_BYTES if all_libraries else max_mb << 20
         provided = probe(source, rules, title=title, room_bytes=room_bytes, log=ctx.ws.log)
     origin = box or str(root or image)
-    path = output or ctx.ws.project / FOLDER / f"{contract_name(origin)}.yaml"
+    path = output or ctx.ws.project / FOLDER / f"{contract_name(origin, is_box=bool(box))}.yaml"
     day = datetime.datetime.now(datetime.timezone.utc).date()
     header = f"What {origin} can load. Made by `edgebuild probe` {__version__} on {day}; yours to review and to change."
     save_contract(provided, path, header=header)
@@ -84,7 +85,7 @@ def _source(ctx: Context, asked: Wish, root: Path | None, image: str | None) -> 
         from edgebuild.inputs import image_root
 
         with image_root(image, ws=ctx.ws) as folder:
-            yield RootFolder(folder, ctx.ws, word="image")
+            yield RootFolder(folder, ctx.ws, word="image", place=image)
         return
     spec = asked.box()
     try:
@@ -96,13 +97,13 @@ def _source(ctx: Context, asked: Wish, root: Path | None, image: str | None) -> 
         raise BoxPending(err.message, "run it again; nothing was changed.") from err
 
 
-def contract_name(origin: str) -> str:
+def contract_name(origin: str, *, is_box: bool) -> str:
     """ "192.168.1.10" of "root@192.168.1.10:22"; "rootfs" of "/mnt/rootfs"; "debian-12" of "debian:12"."""
-    host = origin.rpartition("@")[2].rstrip("/").rpartition("/")[2]
-    if origin.count("@") or re.fullmatch(r"[^/]+:\d{2,5}", host):
-        host = re.sub(r":\d+$", "", host.strip("[]"))
-    plain = re.sub(r"(\.image)?\.(tar(\.\w+)?|oci)$", "", host)
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("-.") or "box"
+    if is_box:
+        name = parse_address(origin).host
+    else:
+        name = re.sub(r"(\.image)?\.(tar(\.\w+)?|oci)$", "", origin.rstrip("/").rpartition("/")[2])
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "box"
 
 
 def _show(provided: Provided, path: Path, *, as_json: bool) -> None:

@@ -86,7 +86,7 @@ def render_contract(contract: Contract, *, header: str = "") -> str:
 
 
 def render_symbols(symbols: Mapping[str, frozenset[str]]) -> str:
-    """A line "[SONAME]" for each library, then its exported symbols, one a line, sorted."""
+    """A line "[SONAME]" for each library, then its exported symbols, one a line, sorted. "@NODE": without a symbol."""
     return "".join(f"{line}\n" for soname in sorted(symbols) for line in (f"[{soname}]", *sorted(symbols[soname])))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -27,8 +27,8 @@ def diff_contracts(before: Provided, after: Provided) -> tuple[Difference, ...]:
     one, other = before.contract, after.contract
     return (
         *_plain(one, other),
-        *_tables("", _things(one), _things(other)),
-        *_tables("library ", _libraries(one), _libraries(other)),
+        *_tables("", _things(one), _things(other), _direction),
+        *_tables("library ", _libraries(one), _libraries(other), _nodes_direction),
         *_symbols(before, after),
     )
 
@@ -82,18 +82,20 @@ def _sets(fact: str, old: Sequence[str] | None, new: Sequence[str] | None) -> It
     yield from (Difference(f"{fact} {each}", "-", each, "gained") for each in new if each not in old)
 
 
-def _tables(prefix: str, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Difference]:
+def _tables(
+    prefix: str, old: Mapping[str, str], new: Mapping[str, str], direction: Callable[[str, str], str]
+) -> Iterator[Difference]:
     for name in sorted({*old, *new}):
         if name not in new:
             yield Difference(f"{prefix}{name}", old[name], "-", "lost")
         elif name not in old:
             yield Difference(f"{prefix}{name}", "-", new[name], "gained")
         elif old[name] != new[name]:
-            yield Difference(f"{prefix}{name}", old[name], new[name], _nodes_direction(old[name], new[name]))
+            yield Difference(f"{prefix}{name}", old[name], new[name], direction(old[name], new[name]))
 
 
 def _nodes_direction(old: str, new: str) -> str:
-    """Of "GLIBC 2.31, GCC 7.0.0" texts and of plain versions."""
+    """Of "GLIBC 2.31, GCC 7.0.0" texts."""
     before, after = (dict(part.rpartition(" ")[::2] for part in text.split(", ")) for text in (old, new))
     if before.keys() != after.keys():
         return "raised" if before.keys() < after.keys() else "lowered" if after.keys() < before.keys() else "changed"

@@ -68,7 +68,7 @@ def probe(source: Source, rules: ProbeRules, *, title: str, room_bytes: int, log
     title: "" for the system's own name. Raises BoxError, ConnectionLost for a live box; NotAvailable where nothing
     says what machine it is.
     """
-    with log.step(f"Looking at the {source.word}"):
+    with log.step(f"Looking at {source.place}"):
         view = source.look(rules)
         found = _loader_of(source, view)
     names = lib.group_names(view, found.folders)

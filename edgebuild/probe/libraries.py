@@ -145,8 +145,14 @@ def provided_libraries(
         for name in _short(called, elf.soname):
             libraries[name] = provided_versions(elf)
             if name == elf.soname or elf.soname not in called:
-                symbols[name] = frozenset(elf.exported)
+                symbols[name] = exported_symbols(elf)
     return dict(sorted(libraries.items())), symbols
+
+
+def exported_symbols(elf: ElfFacts) -> frozenset[str]:
+    """As contracts list them. A version that no symbol has is "@GLIBC_2.4": the loader asks for it all the same."""
+    used = {symbol.partition("@")[2] for symbol in elf.exported}
+    return frozenset((*elf.exported, *(f"@{node}" for node in elf.defined_versions if node not in used)))
 
 
 def _short(names: list[str], soname: str) -> list[str]:

@@ -43,13 +43,13 @@ class Call(Protocol):
 
 
 class LiveBox:
-    """address: for messages."""
+    """place: its address, for messages."""
 
     word = "probe"
 
-    def __init__(self, call: Call, address: str, ws: Workspace) -> None:
+    def __init__(self, call: Call, place: str, ws: Workspace) -> None:
         self._call = call
-        self._address = address
+        self.place = place
         self._ws = ws
 
     def look(self, rules: ProbeRules) -> View:
@@ -59,7 +59,7 @@ class LiveBox:
         _, marker, answer = bytes(heard).partition(f"{MARKER}\n".encode())
         if not marker:
             raise self._no_shell(bytes(heard), reply)
-        return parse_answer(answer.decode("utf-8", "replace"), self._address)
+        return parse_answer(answer.decode("utf-8", "replace"), self.place)
 
     def fetch(self, patterns: Iterable[str], room_bytes: int, take: Callable[[Fetched], None]) -> dict[str, int]:
         """Raises BoxError, ConnectionLost."""
@@ -79,7 +79,7 @@ class LiveBox:
             header = file.readline(_MAX_HEADER_BYTES)
             match = re.fullmatch(rb"(file|left|complete)=(\d+) (.+)\n", header)
             if not match:
-                msg = f"{self._address}: its files did not come whole"
+                msg = f"{self.place}: its files did not come whole"
                 raise BoxError(msg, "one of them changed while it was read, or the box's shell was ended; try again.")
             kind, size_bytes, path = match[1].decode(), int(match[2]), match[3].decode("utf-8", "replace")
             if kind == "complete":
@@ -95,7 +95,7 @@ class LiveBox:
 
     def _no_shell(self, heard: bytes, reply: Reply) -> BoxError:
         seen = " ".join((heard.decode("utf-8", "replace") + reply.stderr).split())[:200]
-        msg = f"{self._address}: no POSIX shell answered there" + (f", but: {seen}" if seen else "")
+        msg = f"{self.place}: no POSIX shell answered there" + (f", but: {seen}" if seen else "")
         return BoxError(msg, "the login needs sh as its shell; a vendor's command line has to be left first.")
 
 

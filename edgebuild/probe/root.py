@@ -30,12 +30,13 @@ _STATUS = ("/var/lib/dpkg/status", "/var/lib/opkg/status", "/usr/lib/opkg/status
 
 
 class RootFolder:
-    """word: what it is a root of, for Contract.sources."""
+    """word: what it is a root of, for Contract.sources. place: for messages, the folder by default."""
 
-    def __init__(self, root: Path, ws: Workspace, word: str = "root folder") -> None:
-        self._root = root.resolve()
+    def __init__(self, root: Path, ws: Workspace, word: str = "root folder", place: str = "") -> None:
+        self._root = root.absolute()  # not resolved: /proc/PID/root is a link that says "/"
         self._ws = ws
         self.word = word
+        self.place = place or str(root)
 
     def look(self, rules: ProbeRules) -> View:
         view = View()

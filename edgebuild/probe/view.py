@@ -64,9 +64,10 @@ class Fetched:
 
 
 class Source(Protocol):
-    """Where facts come from. word: for Contract.sources: "probe", "root folder", "image"."""
+    """Where facts come from. word: for Contract.sources: "probe", "root folder", "image". place: which one it is."""
 
     word: str
+    place: str
 
     def look(self, rules: ProbeRules) -> View: ...
 
