@@ -32,6 +32,7 @@ from edgebuild.workspace import Workspace
 
 _ROUNDS = 8  # links to places that were not listed may lead on to others
 _GZIP_LEVEL = 6
+_TOP = "sysroot"  # the archive's one folder
 _LOADER_CONF = re.compile(r"etc/ld\.so\.conf(?:\.d/[^/]+\.conf)?")
 _DEEP = 2  # a link to a folder nearer to the root does not make everything below it a sysroot
 _INSTALL = "install them there: libc6-dev on Debian and its like, glibc-devel on others."
@@ -208,14 +209,14 @@ def _pack(
         ):
             merged = {f"usr/{each}" for each in MERGED} - plan.links.keys()
             for folder in sorted(folders_of((*plan.files, *plan.links)) | merged | {"usr"}):
-                archive.addfile(_member(name, folder, tarfile.DIRTYPE, 0o755))
+                archive.addfile(_member(folder, tarfile.DIRTYPE, 0o755))
             for place in sorted({*plan.files, *relative}):
                 if place in relative:
-                    link = _member(name, place, tarfile.SYMTYPE, 0o777)
+                    link = _member(place, tarfile.SYMTYPE, 0o777)
                     link.linkname = relative[place]
                     archive.addfile(link)
                     continue
-                member = _member(name, place, tarfile.REGTYPE, 0o755 if plan.files[place].executable else 0o644)
+                member = _member(place, tarfile.REGTYPE, 0o755 if plan.files[place].executable else 0o644)
                 member.size = held(place).stat().st_size
                 with held(place).open("rb") as content:
                     archive.addfile(member, content)
@@ -227,7 +228,7 @@ def _pack(
     return download
 
 
-def _member(top: str, place: str, kind: bytes, mode: int) -> tarfile.TarInfo:
-    member = tarfile.TarInfo(f"{top}/{place}")
+def _member(place: str, kind: bytes, mode: int) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(f"{_TOP}/{place}")
     member.type, member.mode = kind, mode
     return member

@@ -88,8 +88,8 @@ def judge(plan: Plan, held: Held, arch: Arch, glibc: str) -> Judgement:
                 foreign.append(place)
             elif name in _LIBC_STATICS and is_stale(name, file.read_bytes(), glibc):
                 stale.append(place)
-        elif head.startswith(_ELF_MAGIC):
-            if machine_of(head) != arch.name:
+        elif machine := machine_of(head):
+            if machine != arch.name:
                 foreign.append(place)
         elif is_script(head):
             if _format_of(head) not in ("", _FORMATS[arch.name]):

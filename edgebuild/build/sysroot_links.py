@@ -100,13 +100,8 @@ def settle(plan: Plan) -> Plan:
 
     For instance libfoo.so -> libfoo.so.1.2.4, when the box has libfoo.so.1 -> libfoo.so.1.2.3.
     """
-    folders = folders_of(plan.files)
-
-    def leads_somewhere(place: str, links: Mapping[str, str]) -> bool:
-        return follow(place, links, lambda path: path in plan.files or path in folders)[1] is not None
-
     links, nowhere = dict(plan.links), dict(plan.nowhere)
-    while lost := [place for place in links if not leads_somewhere(place, links)]:
+    while lost := _leading_nowhere(links, plan.files):
         nowhere |= {place: links.pop(place) for place in lost}
     repaired = {place: target for place, target in plan.repaired.items() if place in links}
     for place in sorted(nowhere):
@@ -115,6 +110,11 @@ def settle(plan: Plan) -> Plan:
             del nowhere[place]
     kinds = {place: plan.kinds.get(place, "library") for place in (*plan.files, *links)}
     return replace(plan, links=links, kinds=kinds, nowhere=nowhere, repaired=repaired)
+
+
+def _leading_nowhere(links: Mapping[str, str], files: Mapping[str, RootFile]) -> list[str]:
+    folders = folders_of((*files, *links))
+    return [place for place in links if follow(place, links, lambda path: path in files or path in folders)[1] is None]
 
 
 def follow(

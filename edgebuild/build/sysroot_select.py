@@ -25,7 +25,7 @@ PYTHON_NAMES = ("python3*",)
 
 _LIBRARY_AREA = re.compile(r"usr/(?:local/)?lib(?:64)?/(?P<rest>.*)")
 _GCC = re.compile(r"usr/(?:local/)?lib(?:64|exec)?/gcc/[^/]+/[^/]+/(?P<rest>.*)")
-_SHARED = re.compile(r"[^/]+\.so(?:\.\d[\w.+-]*)?")
+_SHARED = re.compile(r"[^/]+\.so(?:\.\d[\w.+-]*)?(?<!\.py)")  # not libstdc++.so.6.0.28-gdb.py
 _START = re.compile(r"(?:\w*crt[1in]|crt(?:begin|end)\w*|crtfastmath)\.o")
 _HEADER = re.compile(r".*/include/.*|.*\.(?:h|hh|hpp|hxx|inc|ipp|tcc|cuh|def|modulemap)")
 _DESCRIPTION = re.compile(r".*/pkgconfig/[^/]+\.pc|.*/cmake/.*|.*\.cmake")

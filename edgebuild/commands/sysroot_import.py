@@ -124,7 +124,7 @@ def _recipe_file(name: str, ws: Workspace) -> Path:
 def _open_root(source: str, reach: Wish, platform: str, ctx: Context) -> Iterator[RootSource]:
     path = Path(source)
     if path.is_dir() and not is_oci_layout(path):
-        yield FolderRoot(path.resolve())
+        yield FolderRoot(path.absolute())
     elif path.exists():
         with ctx.ws.scratch("image") as scratch:
             yield LayersRoot(source, image_layers(path, platform, scratch))

@@ -23,9 +23,14 @@ from edgebuild.workspace import Workspace
 from tests.boxes.layout import Keys, render_busybox, render_common, render_debian, write_layer
 from tests.boxes.userland import provide_userland
 
-Kind = Literal["dropbear", "openssh", "engine"]
-USERLAND: dict[Kind, str] = {"dropbear": "busybox-arm64", "openssh": "debian-arm64", "engine": "engine-arm64"}
-_LOGIN_SHELL: dict[Kind, str] = {"dropbear": "/usr/libexec/login-shell", "openssh": "/bin/bash", "engine": "/bin/bash"}
+Kind = Literal["dropbear", "openssh", "engine", "dev"]
+USERLAND: dict[Kind, str] = {
+    "dropbear": "busybox-arm64",
+    "openssh": "debian-arm64",
+    "engine": "engine-arm64",
+    "dev": "dev-arm64",
+}
+_LOGIN_SHELL: dict[Kind, str] = {"dropbear": "/usr/libexec/login-shell"}  # else bash
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _CONTRACT = _REPOSITORY / "edgebuild/contracts/generic-arm64.yaml"
 _APART = ("unshare", "--mount", "--propagation", "private")
@@ -188,7 +193,7 @@ class Rack:
         host, folder = Keys.generate(), self.folder / name
         folder.mkdir()
         cpu = load_yaml(_CONTRACT, Contract).cpu
-        files = render_common(name, _LOGIN_SHELL[kind], self.client)
+        files = render_common(name, _LOGIN_SHELL.get(kind, "/bin/bash"), self.client)
         if kind == "dropbear":
             files |= render_busybox(address, _PORT, cpu.emulated_as, host)
         else:

@@ -36,15 +36,17 @@ class Relay:
     """Listens on a port of its own and passes on to one address.
 
     rate_bytes_s: of each direction of each connection; None: as fast as it goes. May be changed while it runs.
-    sent_bytes: what controllers have sent so far, over all connections.
+    sent_bytes, received_bytes: what controllers have sent and received so far, over all connections.
     """
 
     def __init__(self, address: str, port: int, *, rate_bytes_s: float | None = None) -> None:
         self.target = (address, port)
         self.rate_bytes_s = rate_bytes_s
         self.sent_bytes = 0
+        self.received_bytes = 0
         self.connections = 0
         self._cut_at_bytes: int | None = None
+        self._cut_at_received_bytes: int | None = None
         self._refuses = False
         self._lock = threading.Lock()
         self._links: list[_Link] = []
@@ -74,6 +76,11 @@ class Relay:
         """Cuts once, when controllers have sent so many more bytes."""
         with self._lock:
             self._cut_at_bytes = self.sent_bytes + sent_bytes
+
+    def cut_after_receiving(self, received_bytes: int) -> None:
+        """Cuts once, when boxes have sent so many more bytes."""
+        with self._lock:
+            self._cut_at_received_bytes = self.received_bytes + received_bytes
 
     def refuse(self, refuses: bool = True) -> None:
         """Takes no new connections for as long as that holds."""
@@ -108,7 +115,7 @@ class Relay:
         """Until an end says goodbye, which is passed on, or breaks, which breaks both."""
         try:
             while chunk := source.recv(_CHUNK_BYTES):
-                if source is link.near and not self._may_send(chunk):
+                if not (self._may_send(chunk) if source is link.near else self._may_receive(chunk)):
                     return
                 sink.sendall(chunk)
                 if self.rate_bytes_s:
@@ -124,6 +131,17 @@ class Relay:
             is_over = self._cut_at_bytes is not None and self.sent_bytes > self._cut_at_bytes
             if is_over:
                 self._cut_at_bytes = None
+        if is_over:
+            self.cut()
+        return not is_over
+
+    def _may_receive(self, chunk: bytes) -> bool:
+        with self._lock:
+            self.received_bytes += len(chunk)
+            limit = self._cut_at_received_bytes
+            is_over = limit is not None and self.received_bytes > limit
+            if is_over:
+                self._cut_at_received_bytes = None
         if is_over:
             self.cut()
         return not is_over

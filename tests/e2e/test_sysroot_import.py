@@ -1,0 +1,232 @@
+"""A sysroot taken from an emulated arm64 Debian box over real SSH: whole, equal to its root folder's, and usable."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgebuild.build.emulate import emulated_python
+from edgebuild.build.root_source import FolderRoot
+from edgebuild.build.sysroot import provide_sysroot
+from edgebuild.build.sysroot_proof import prove_sysroot, write_linker
+from edgebuild.build.toolchain import provide_tools
+from edgebuild.config.targets import load_sysroot, load_target, load_toolchain
+from edgebuild.deploy.collect import BoxRoot
+from edgebuild.deploy.ssh import connect
+from edgebuild.deploy.transport import Login
+from edgebuild.errors import EdgebuildError, VerificationError
+from edgebuild.model.box import Address
+from edgebuild.model.product import Sysroot
+from edgebuild.run import run
+from edgebuild.workspace import Workspace
+from tests.boxes import Box, Rack, Relay
+from tests.e2e.deploying import reach
+from tests.e2e.harness import ARM, Ended, edgebuild
+
+LIB, GCC = "usr/lib/aarch64-linux-gnu", "usr/lib/gcc/aarch64-linux-gnu/10"
+# What of each kind the box's packages are known to have (libc6-dev, libstdc++-10-dev, zlib1g-dev, libpython3.9-dev).
+MUST_HAVE = (
+    "usr/include/stdio.h", "usr/include/aarch64-linux-gnu/bits/libc-header-start.h", "usr/include/c++/10/vector",
+    "usr/include/python3.9/Python.h", "usr/include/zlib.h", f"{LIB}/crt1.o", f"{LIB}/crti.o", f"{LIB}/libc.so",
+    f"{LIB}/libc_nonshared.a", f"{LIB}/libz.so", f"{LIB}/pkgconfig/zlib.pc", f"{GCC}/crtbeginS.o", f"{GCC}/libgcc.a",
+    f"{GCC}/libstdc++.so", f"{GCC}/include/arm_neon.h", "lib/ld-linux-aarch64.so.1", "etc/os-release",
+)  # fmt: skip
+MUST_NOT_HAVE = (f"{LIB}/libc.a", f"{LIB}/libpthread.a", "usr/bin/bash", "etc/passwd", "usr/lib/python3.9/os.py")
+_PROGRAM = """\
+#include <zlib.h>
+#include <filesystem>
+#include <iostream>
+#include <thread>
+int main() {
+  std::string packed(100, 0), text(1000, 'a'), back(1000, 0);
+  uLongf size = packed.size(), whole = back.size();
+  int code = 0;
+  std::thread([&] {
+    code |= compress((Bytef*)packed.data(), &size, (const Bytef*)text.data(), text.size());
+    code |= uncompress((Bytef*)back.data(), &whole, (const Bytef*)packed.data(), size);
+  }).join();
+  const bool there = std::filesystem::exists("/etc/os-release");
+  std::cout << zlibVersion() << ' ' << code << ' ' << (back == text) << ' ' << there << '\\n';
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def rack(tmp_path_factory: pytest.TempPathFactory, cache: Workspace) -> Iterator[Rack]:
+    with Rack.open(tmp_path_factory.mktemp("rack"), cache) as rack:
+        yield rack
+
+
+@pytest.fixture(scope="module")
+def box(rack: Rack) -> Box:
+    return rack.add("dev", "dev")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("project")
+
+
+@pytest.fixture(scope="module")
+def imported(box: Box, project: Path) -> dict[str, Any]:
+    """The document of an import over SSH, with its proof."""
+    return dict(import_from(project, "dev-box", *reach(box)).json())
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> dict[str, str]:
+    """A cache in which nothing has been received."""
+    return {"EDGEBUILD_CACHE": str(tmp_path / "cache")}
+
+
+def import_from(project: Path, name: str, *words: str | Path, env: dict[str, str] | None = None) -> Ended:
+    return edgebuild("sysroot", "import", *words, "--as", name, "--json", cwd=project, env=env, timeout_s=600)
+
+
+def sysroot_of(name: str, project: Path, cache: Workspace) -> Sysroot:
+    ws = Workspace(cache=cache.cache, out=project / "out", project=project, log=cache.log)
+    return provide_sysroot(name, *load_sysroot(name, ws), ws=ws)
+
+
+def tools_of(cache: Workspace) -> Path:
+    return provide_tools("zig", load_toolchain("zig", cache)[1], ws=cache)[0]
+
+
+def test_a_box_gives_a_proven_sysroot(imported: dict[str, Any], project: Path) -> None:
+    root = Path(imported["path"])
+    assert imported["glibc"] == "2.31" and imported["proof"]["languages"] == ["C", "C++"]
+    assert imported["proof"]["headers"] > 100 and imported["proof"]["inputs"] > 8
+    assert [path for path in MUST_HAVE if not (root / path).is_file()] == []
+    assert [path for path in MUST_NOT_HAVE if (root / path).exists()] == []
+    absolute = [path for path in root.rglob("*") if path.is_symlink() and path.readlink().is_absolute()]
+    dangling = [path for path in root.rglob("*") if path.is_symlink() and not path.exists()]
+    assert absolute == dangling == []
+    shown = edgebuild("sysroot", "path", "dev-box", cwd=project).succeed()
+    assert shown.stdout.strip() == str(root)
+
+
+def test_the_box_s_own_root_folder_gives_the_same_bytes(
+    imported: dict[str, Any], box: Box, tmp_path: Path, fresh: dict[str, str]
+) -> None:
+    document = import_from(tmp_path, "from-folder", box.path(""), "--no-test", env=fresh).json()
+    assert (document["tree"], document["archive"]["sha256"]) == (imported["tree"], imported["archive"]["sha256"])
+
+
+def test_an_image_of_it_gives_the_same_bytes(
+    imported: dict[str, Any], box: Box, tmp_path: Path, fresh: dict[str, str]
+) -> None:
+    """Packed on this machine, where nothing follows links."""
+    tarball = tmp_path / "root.tar"
+    run_here("tar", "-C", box.path(""), "--exclude=./proc", "--exclude=./dev", "-cf", tarball, ".")
+    document = import_from(tmp_path, "from-image", tarball, "--no-test", env=fresh).json()
+    assert document["tree"] == imported["tree"]
+
+
+def run_here(*words: str | Path) -> None:
+    from tests.e2e.harness import call
+
+    call(*words, timeout_s=300).succeed()
+
+
+def test_a_transfer_that_is_cut_goes_on(
+    imported: dict[str, Any], box: Box, tmp_path: Path, fresh: dict[str, str]
+) -> None:
+    known = tmp_path / "known_hosts"
+    with Relay(box.address, box.port) as relay:
+        known.write_text(f"[{relay.address}]:{relay.port} {box.host_key.split(' ', 1)[1]}\n")
+        words = [f"root@{relay.address}:{relay.port}", "--key", box.client_key, "--known-hosts", known, "--no-test"]
+        planned = import_from(tmp_path, "cut", *words, "--dry-run", env=fresh).json()["to_receive_bytes"]
+        relay.cut_after_receiving(15_000_000)
+        first = import_from(tmp_path, "cut", *words, env=fresh)
+        assert first.code == 7 and "run it again" in first.stderr, first.stderr
+        assert not (tmp_path / "sysroots").exists()
+        rest = import_from(tmp_path, "cut", *words, env=fresh).json()
+    assert rest["tree"] == imported["tree"]
+    print(f"{planned / 1e6:.1f} MB planned, {rest['received_bytes'] / 1e6:.1f} MB after the cut")
+    assert 0 < rest["received_bytes"] < planned - 10_000_000
+
+
+def test_a_program_built_against_it_runs_on_the_box(
+    imported: dict[str, Any], box: Box, project: Path, cache: Workspace, tmp_path: Path
+) -> None:
+    source = tmp_path / "program.cc"
+    source.write_text(_PROGRAM)
+    compiler = write_linker(tools_of(cache), tmp_path)
+    sysroot = sysroot_of("dev-box", project, cache)
+    run(compiler.command(sysroot, "C++", "-std=c++17", "-O2", "-pthread", source, "-lz", "-o", "program", cwd=tmp_path))
+    program = (tmp_path / "program").read_bytes()
+    answer = box.run("cat > /var/lib/program && chmod 755 /var/lib/program && /var/lib/program", stdin=program)
+    assert (answer.code, answer.stdout) == (0, "1.2.11 0 1 1\n"), answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("gone", "language"),
+    [
+        ("usr/include/gnu/libc-version.h", "C"),
+        (f"{LIB}/Scrt1.o", "C"),
+        (f"{LIB}/libc_nonshared.a", "C"),
+        (f"{LIB}/libpthread.so.0", "C"),
+        (f"{LIB}/ld-2.31.so", "C"),
+        (f"{GCC}/crtbeginS.o", "C"),
+        (f"{GCC}/libgcc.a", "C"),
+        ("usr/include/aarch64-linux-gnu/c++/10/bits/c++config.h", "C++"),
+        (f"{GCC}/libstdc++.so", "C++"),
+        (f"{LIB}/libgcc_s.so.1", "C++"),
+    ],
+)
+def test_a_sysroot_that_lacks_one_file_is_not_proven(
+    gone: str, language: str, imported: dict[str, Any], project: Path, cache: Workspace, tmp_path: Path
+) -> None:
+    whole = sysroot_of("dev-box", project, cache)
+    broken = tmp_path / "broken"
+    shutil.copytree(whole.root, broken, symlinks=True, copy_function=link_or_copy)
+    (broken / gone).unlink()
+    sysroot = Sysroot(name="broken", digest="", arch=whole.arch, glibc=whole.glibc, root=broken)
+    with pytest.raises(VerificationError, match=rf"a {language.replace('+', '[+]')} program|the {language[0]}"):
+        prove_sysroot(sysroot, tools_of(cache), ws=cache, run=run)
+
+
+def link_or_copy(source: str, target: str) -> None:
+    os.link(source, target, follow_symlinks=False)
+
+
+def test_python_comes_along_where_it_is_wanted(box: Box, cache: Workspace, tmp_path: Path) -> None:
+    import_from(tmp_path, "with-python", box.path(""), "--with-python", "--no-test").succeed()
+    sysroot = sysroot_of("with-python", tmp_path, cache)
+    contract = load_target(ARM, cache).contract
+    words = ("-c", "import sys, json, sqlite3.dbapi2 if False else json; print(sys.version_info[:2])")
+    words = ("-c", "import sys, json, ctypes, math; print(sys.version_info[:2])")
+    done = run(emulated_python(sysroot.arch, contract, sysroot, "3.9", words, ws=cache, timeout_s=120))
+    assert done.stdout.strip() == "(3, 9)"
+
+
+def test_a_busybox_box_lists_and_sends_what_its_root_folder_has(rack: Rack) -> None:
+    """No sysroot can come of it, but the same script runs there."""
+    small = rack.add("dropbear", "small")
+    address = Address(small.address, "root", small.port)
+    transport = connect(Login(address, key=small.client_key, known_hosts=small.known_hosts))
+    places = ("lib", "usr/lib", "etc/os-release", "etc/init.d", "usr/bin")
+    try:
+        here, there = FolderRoot(small.path("")), BoxRoot(transport)
+        listed = {each.path: each for each in there.find(places)}
+        assert listed == {each.path: each for each in here.find(places)} and len(listed) > 100
+        paths = [each.path for each in listed.values() if not each.link]
+        assert there.digests(paths) == here.digests(paths)
+        read = [bytearray(), bytearray()]
+        there.send(paths, read[0].extend)
+        here.send(paths, read[1].extend)
+        assert read[0] == read[1]
+    finally:
+        transport.close()
+
+
+def test_a_box_without_headers_says_what_to_install(rack: Rack, tmp_path: Path, fresh: dict[str, str]) -> None:
+    plain = rack.add("openssh", "plain")
+    ended = import_from(tmp_path, "plain", *reach(plain), env=fresh)
+    assert ended.code == 3 and "no headers of the C library" in ended.stderr and "libc6-dev" in ended.stderr
+    assert issubclass(VerificationError, EdgebuildError) and not (tmp_path / "sysroots").exists()
