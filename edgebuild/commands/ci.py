@@ -101,9 +101,9 @@ def matrix_row(name: str, project: Project, folder: Path, ws: Workspace) -> ci.M
     has_bindings = folder == ws.core_source
     return ci.MatrixRow(
         target=name,
-        arch=spec.row.match.arch,
+        arch=spec.arch.name,
         formats=project.formats_of(name),
-        python=tuple(python.tag for python in spec.row.python) if has_bindings else (),
+        python=tuple(python.tag for python in spec.pythons) if has_bindings else (),
         roots=spec.row.roots,
         artifact=f"{project.name}-{name}",
         cache_key=digest_of([locked, libraries])[:16],

@@ -135,9 +135,9 @@ def python_command(
 ) -> Command:
     """The root's own interpreter with the wheel of its version unpacked on sys.path."""
     version = argv[0].removeprefix("python")
-    python = next((each for each in spec.row.python if each.version == version), None)
+    python = next((each for each in spec.pythons if each.version == version), None)
     if python is None or root is None:
-        known = ", ".join(f"python{each.version}" for each in spec.row.python) or "none"
+        known = ", ".join(f"python{each.version}" for each in spec.pythons) or "none"
         msg = f"{argv[0]}: target '{spec.name}' has no such Python"
         raise ConfigError(msg, f"it has: {known}.")
     wheels = [each for each in artifact.products if each.kind == "wheel" and f"-{python.tag}-" in each.path]

@@ -183,7 +183,7 @@ def package(job: Job, staged: Staged, plan: str) -> Artifact:
     if "image" in request.formats and target.image:
         products.append(package_image(job, staged, target.image))
     if isinstance(staged, StagedCore):
-        wheels = [package_wheel(job, staged, python) for python in target.row.python]
+        wheels = [package_wheel(job, staged, python) for python in target.pythons]
         if not target.core_only:
             products.append(write_product(job, "tests", staged.core.tests, request.stem, suffix="-tests"))
         products += [product_of("wheel", wheel) for wheel in wheels]

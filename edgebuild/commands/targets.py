@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from edgebuild.commands.context import Context, complete_targets, json_option, print_json, print_table
+from edgebuild.config.contracts import load_contract
 from edgebuild.config.targets import load_row, load_target, resolve_names, row_names
 
 _WIDTH_CHARS = 100
@@ -22,12 +23,14 @@ def command(click_ctx: click.Context, as_json: bool) -> None:
     if click_ctx.invoked_subcommand is not None:
         return
     rows = {name: load_row(name) for name in row_names()}
+    ctx: Context = click_ctx.obj
+    arches = {name: load_contract(row.contract, ctx.ws).contract.arch for name, row in rows.items()}
     if as_json:
-        listing = [{"name": name, **msgspec.to_builtins(row)} for name, row in rows.items()]
+        listing = [{"name": name, "arch": arches[name], **msgspec.to_builtins(row)} for name, row in rows.items()]
         print_json({"schema": "edgebuild.targets/1", "targets": listing})
         return
     table = [
-        (name, ", ".join(row.alias), row.match.arch, ", ".join(row.backends), row.proof.level, row.title)
+        (name, ", ".join(row.alias), arches[name], ", ".join(row.backends), row.proof.level, row.title)
         for name, row in rows.items()
     ]
     print_table(table, ("target", "alias", "arch", "backends", "proven", "title"))

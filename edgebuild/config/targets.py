@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -14,8 +14,10 @@ from edgebuild.config.recipes import find_recipe
 from edgebuild.config.yaml import did_you_mean, load_yaml
 from edgebuild.digest import digest_of, sha256_file
 from edgebuild.errors import ConfigError, ConfigErrors
+from edgebuild.model.arch import ArchName
+from edgebuild.model.contract import Contract
 from edgebuild.model.recipe import Download, RuntimeRecipe, SysrootLock, SysrootRecipe, ToolchainLock, ToolchainRecipe
-from edgebuild.model.target import ImageSpec, TargetRow, TargetSpec
+from edgebuild.model.target import ImageSpec, PythonSpec, TargetRow, TargetSpec
 from edgebuild.workspace import Workspace
 
 T = TypeVar("T")
@@ -62,19 +64,15 @@ def load_target(name: str, ws: Workspace) -> TargetSpec:
     row = load_row(name)
     provided = attempt(lambda: load_contract(row.contract, ws, where=f"{name}.yaml: contract"))
     toolchain = attempt(lambda: load_toolchain(row.toolchain, ws))
-    wanted = sorted({*row.roots, *(python.headers for python in row.python)})
-    sysroots = {wish: attempt(partial(load_sysroot, wish, ws)) for wish in wanted}
+    sysroots = {wish: attempt(partial(load_sysroot, wish, ws)) for wish in row.roots}
     library_sources = attempt(partial(load_yaml, ws.core_source / "recipes" / "sources.yaml", tuple[Download, ...]))
     contract = provided.contract if provided else None
-    if contract and contract.arch != row.match.arch:
-        msg = f"{name}.yaml: match.arch is {row.match.arch}, but contract '{row.contract}' is for {contract.arch}"
-        errors.append(ConfigError(msg))
     for wish, pair in sysroots.items():
-        if pair and pair[0].arch != row.match.arch:
-            msg = f"{name}.yaml: sysroot '{wish}' is for {pair[0].arch}, the row for {row.match.arch}"
+        if pair and contract and pair[0].arch != contract.arch:
+            msg = f"{name}.yaml: sysroot '{wish}' is for {pair[0].arch}, contract '{row.contract}' for {contract.arch}"
             errors.append(ConfigError(msg))
     runtimes = {backend: attempt(partial(load_runtime, backend, ws)) for backend in row.backends}
-    image = attempt(partial(load_image, row, ws)) if row.image else None
+    image = attempt(partial(load_image, row.image, contract.arch, ws)) if row.image and contract else None
     if errors:
         raise ConfigErrors(errors)
     assert provided and contract and toolchain and library_sources
@@ -85,11 +83,27 @@ def load_target(name: str, ws: Workspace) -> TargetSpec:
         symbols=provided.symbols,
         toolchain=toolchain[0],
         toolchain_lock=toolchain[1],
-        sysroots={wish: pair for wish, pair in sysroots.items() if pair},
+        sysroots=(loaded := {wish: pair for wish, pair in sysroots.items() if pair}),
         runtimes={backend: runtime for backend, runtime in runtimes.items() if runtime},
+        pythons=wheel_pythons(contract, loaded),
         library_sources=library_sources,
         image=image,
     )
+
+
+def wheel_pythons(
+    contract: Contract, sysroots: Mapping[str, tuple[SysrootRecipe, SysrootLock]]
+) -> tuple[PythonSpec, ...]:
+    """Pythons of the contract, each with the first of these sysroots that has its development package."""
+    found = []
+    for python in contract.pythons or ():
+        package = f"libpython{python.version}-dev_"
+        carriers = (
+            name for name, (_, lock) in sysroots.items() if any(p.file.startswith(package) for p in lock.packages)
+        )
+        if headers := next(carriers, ""):
+            found.append(PythonSpec(version=python.version, headers=headers))
+    return tuple(found)
 
 
 def load_toolchain(name: str, ws: Workspace) -> tuple[ToolchainRecipe, ToolchainLock]:
@@ -102,11 +116,11 @@ def load_sysroot(name: str, ws: Workspace) -> tuple[SysrootRecipe, SysrootLock]:
     return _with_lock("sysroots", name, SysrootRecipe, SysrootLock, "sysroot", ws)
 
 
-def load_image(row: TargetRow, ws: Workspace) -> ImageSpec:
-    """The container base that a row names, for the row's architecture."""
-    recipe = load_image_recipe(row.image, ws)
-    _, lock = load_sysroot(sysroot_of(row.image, recipe, row.match.arch), ws)
-    return ImageSpec(name=row.image, recipe=recipe, lock=lock)
+def load_image(name: str, arch: ArchName, ws: Workspace) -> ImageSpec:
+    """The container base of this name for an architecture."""
+    recipe = load_image_recipe(name, ws)
+    _, lock = load_sysroot(sysroot_of(name, recipe, arch), ws)
+    return ImageSpec(name=name, recipe=recipe, lock=lock)
 
 
 def load_runtime(backend: str, ws: Workspace) -> RuntimeRecipe:

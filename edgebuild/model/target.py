@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from edgebuild.model.arch import ARCHES, Arch, ArchName
+from edgebuild.model.arch import ARCHES, Arch
 from edgebuild.model.contract import Contract, Provided, Waiver
 from edgebuild.model.image import ImageRecipe
 from edgebuild.model.recipe import (
@@ -22,16 +22,11 @@ from edgebuild.model.recipe import (
 Proof = Literal["hardware", "simulator", "emulated", "native", "link-checked", "none"]
 
 
-class Match(Record, frozen=True):
-    arch: ArchName
-
-
 class PythonSpec(Record, frozen=True):
-    """A Python on the box. headers: name of the sysroot that carries libpython's development files."""
+    """A Python of the contract that wheels are made for. headers: the row's sysroot with its development files."""
 
     version: str  # "3.9"
     headers: str
-    pybind11: str  # version that still supports this Python
 
     @property
     def tag(self) -> str:
@@ -64,10 +59,9 @@ class ContainerSpec(Record, frozen=True, omit_defaults=True):
 
 
 class TargetRow(Record, frozen=True):
-    """edgebuild/targets/NAME.yaml."""
+    """edgebuild/targets/NAME.yaml. What the box is, its contract says: architecture, CPU, Pythons, limits."""
 
     title: str
-    match: Match
     contract: str
     toolchain: str
     backends: tuple[str, ...]
@@ -75,7 +69,6 @@ class TargetRow(Record, frozen=True):
     image: str = ""  # container base
     container: ContainerSpec | None = None
     alias: tuple[str, ...] = ()
-    python: tuple[PythonSpec, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     proof: ProofSpec = ProofSpec(level="none")
 
@@ -99,13 +92,14 @@ class TargetSpec(Record, frozen=True):
     toolchain_lock: ToolchainLock
     sysroots: dict[str, tuple[SysrootRecipe, SysrootLock]]  # every sysroot the row names
     runtimes: dict[str, RuntimeRecipe]  # every backend the row names
+    pythons: tuple[PythonSpec, ...]  # of the contract, as far as one of the row's roots has what wheels are made with
     library_sources: tuple[Download, ...]  # of the third-party libraries
     image: ImageSpec | None = None
     core_only: bool = False  # leave out what needs a distribution's packages: FFmpeg, JPEG, wheels, tests
 
     @property
     def arch(self) -> Arch:
-        return ARCHES[self.row.match.arch]
+        return ARCHES[self.contract.arch]
 
     @property
     def provided(self) -> Provided:

@@ -12,6 +12,7 @@ import msgspec
 from edgebuild.elf import read_elves
 from edgebuild.errors import BuildError, ConfigError
 from edgebuild.fetch import fetch
+from edgebuild.model.elf import parse_version
 from edgebuild.model.product import CoreTree, Sysroot, Toolchain
 from edgebuild.model.recipe import Download
 from edgebuild.model.target import PythonSpec
@@ -49,7 +50,7 @@ def build_wheel(
     debug information goes to. Raises BuildError, NotAvailable, or VerificationError for a wheel that lies.
     """
     arch = toolchain.arch
-    pybind11 = provide_pybind11(python.pybind11, ws=ws)
+    pybind11 = provide_pybind11(python.version, ws=ws)
     with ws.log.step(f"Building the wheel for Python {python.version}"), ws.scratch("wheel") as scratch:
         source, include, tree, packed = (scratch / name for name in ("source", "include", "tree", "packed"))
         shutil.copytree(ws.core_source, source, ignore=_NOT_SOURCE)
@@ -142,18 +143,26 @@ def gather_headers(sysroot: Sysroot, python: PythonSpec, include: Path) -> None:
     config.write_text(config.read_text().replace("#define HAVE_CRYPT_H 1", "/* #undef HAVE_CRYPT_H */"))
 
 
-def pybind11_download(version: str) -> Download:
-    """From the lock. Raises ConfigError for a version that is not in it."""
-    locked = msgspec.json.decode(_PYBIND11_LOCK.read_bytes(), type=dict[str, Download])
-    if version not in locked:
-        msg = f"pybind11 {version} is not locked"
-        raise ConfigError(msg, f"locked are: {', '.join(locked)}; add it to {_PYBIND11_LOCK.name}.")
-    return locked[version]
+class LockedPybind11(Download, frozen=True, kw_only=True):
+    """python: the oldest that it supports. Source: detail/common.h, "PYTHON < X IS UNSUPPORTED"."""
+
+    python: str
 
 
-def provide_pybind11(version: str, *, ws: Workspace) -> Path:
-    """Its wheel, unpacked: headers and CMake package, nothing that runs."""
-    download = pybind11_download(version)
+def choose_pybind11(python: str) -> tuple[str, LockedPybind11]:
+    """The newest locked version that supports a Python, with its number. Raises ConfigError."""
+    locked = msgspec.json.decode(_PYBIND11_LOCK.read_bytes(), type=dict[str, LockedPybind11])
+    for version in sorted(locked, key=parse_version, reverse=True):
+        if parse_version(locked[version].python) <= parse_version(python):
+            return version, locked[version]
+    oldest = min((each.python for each in locked.values()), key=parse_version)
+    msg = f"no pybind11 for Python {python} is locked"
+    raise ConfigError(msg, f"the oldest Python that the locked ones support is {oldest}; see {_PYBIND11_LOCK.name}.")
+
+
+def provide_pybind11(python: str, *, ws: Workspace) -> Path:
+    """The wheel of the one for a Python, unpacked: headers and CMake package, nothing that runs."""
+    version, download = choose_pybind11(python)
 
     def make(product: Path) -> None:
         unpack_wheel(fetch(download, ws=ws), product)

@@ -63,7 +63,7 @@ def next_edgecore(workshop: Workshop, folder: Path, version: str) -> Path:
     for room in ("edgebuild", "cpp_core", "toolchains", "sysroots", "images"):
         shutil.copytree(REPOSITORY / room, folder / room, ignore=shutil.ignore_patterns("__pycache__", "CMakeUser*"))
     rewrite(folder / "cpp_core/CMakeLists.txt", r"(project\(edgecore VERSION )\S+", rf"\g<1>{version}")
-    rewrite(folder / f"edgebuild/targets/{ARM}.yaml", r"python:\n(  - .*\n)+", "")
+    rewrite(folder / f"edgebuild/contracts/{ARM}.yaml", r"pythons:\n(  - .*\n)+", "pythons: []\n")
     env = {"PYTHONPATH": str(folder)}
     edgebuild("build", "--target", ARM, env=env, cwd=folder, timeout_s=_BUILD_S).succeed()
     sealed = edgebuild("release", "--target", ARM, "--key", workshop.key, "--json", env=env, cwd=folder)

@@ -140,7 +140,7 @@ DRIVER_CASES = (
     ),
     DriverCase(
         "tab",
-        spoil(ROW, "match: {", "match:\n\tarch: x86_64\nother: {"),
+        spoil(ROW, "proof: {", "proof:\n\tlevel: none\nother: {"),
         BUILD,
         2,
         rf"{NATIVE}\.yaml:\d+: a tab in the indentation",

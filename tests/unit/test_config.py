@@ -9,8 +9,8 @@ import pytest
 
 from edgebuild.config.yaml import did_you_mean, load_yaml, parse_yaml
 from edgebuild.errors import ConfigError
+from edgebuild.model.contract import Contract
 from edgebuild.model.recipe import Record
-from edgebuild.model.target import TargetRow
 
 
 class Inner(Record):
@@ -102,13 +102,12 @@ def test_only_what_is_near_is_suggested() -> None:
 
 def test_a_version_that_yaml_reads_as_a_number_is_refused() -> None:
     """3.10 would silently become 3.1."""
-    text = "title: T\nmatch: {arch: aarch64}\ncontract: c\ntoolchain: t\nbackends: [cpu]\n"
-    python = "python: [{version: 3.10, headers: h, pybind11: 3.1.0}]\n"
-    with pytest.raises(ConfigError, match=r"python\[0\]\.version: expected 'str', got 'float'"):
-        parse_yaml(text + python, TargetRow, where="row.yaml")
+    text = "title: T\narch: aarch64\ncpu: {model: m, emulated_as: max}\nlibraries: {}\npythons: [{version: 3.10}]\n"
+    with pytest.raises(ConfigError, match=r"pythons\[0\]\.version: expected 'str', got 'float'"):
+        parse_yaml(text, Contract, where="contract.yaml")
 
 
 def test_a_choice_lists_nothing_but_its_words() -> None:
-    text = "title: T\nmatch: {arch: riscv64}\ncontract: c\ntoolchain: t\nbackends: [cpu]\n"
-    with pytest.raises(ConfigError, match=r"row\.yaml: match\.arch: invalid enum value 'riscv64'"):
-        parse_yaml(text, TargetRow, where="row.yaml")
+    text = "title: T\narch: riscv64\ncpu: {model: m, emulated_as: max}\nlibraries: {}\n"
+    with pytest.raises(ConfigError, match=r"contract\.yaml: arch: invalid enum value 'riscv64'"):
+        parse_yaml(text, Contract, where="contract.yaml")

@@ -8,16 +8,15 @@ import pytest
 
 from edgebuild.cli import main
 from edgebuild.config import targets
+from edgebuild.config.contracts import load_contract
 from edgebuild.config.targets import load_row, load_target, recipe_digest, resolve_names, row_names
-from edgebuild.config.yaml import load_yaml
 from edgebuild.errors import ConfigError, ConfigErrors
-from edgebuild.model.contract import Contract
+from edgebuild.model.target import PythonSpec
 from edgebuild.workspace import Workspace
 
 ROW = """\
 title: Acme box
 alias: [acme]
-match: {arch: aarch64}
 contract: acme-box
 toolchain: zig
 backends: [cpu]
@@ -30,18 +29,18 @@ cpu: {model: cortex-a53, emulated_as: cortex-a53}
 libraries: {libc.so.6: {GLIBC: "2.31"}}
 """
 SYSROOT = "title: Acme root\ndistribution: debian\nsuite: bullseye\narch: aarch64\npackages: [libc6]\n"
+LOCK = "glibc: '2.31'\npackages: [{file: libpython3.7-dev_3.7.3_arm64.deb, sha256: none}]\n"
 TOOLCHAIN = "title: Zig\nkind: zig\nwheels: {ziglang: 0.0.1}\nfloor: '2.17'\ncpu: {aarch64: cortex_a53}\n"
 
 
 @pytest.fixture
 def project(ws: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """One whole row `acme-box` with everything it names, instead of the shipped ones."""
-    rows, contracts = tmp_path / "targets", tmp_path / "contracts"
+    rows = tmp_path / "targets"
     monkeypatch.setattr(targets, "_ROWS", rows)
-    monkeypatch.setattr(targets, "_CONTRACTS", contracts)
     write(rows / "acme-box.yaml", ROW)
-    write(contracts / "acme-box.yaml", CONTRACT)
-    write_recipe(ws.project / "sysroots" / "acme-root.yaml", SYSROOT, "glibc: '2.31'\npackages: []\n")
+    write(ws.project / "contracts" / "acme-box.yaml", CONTRACT)
+    write_recipe(ws.project / "sysroots" / "acme-root.yaml", SYSROOT, LOCK)
     write_recipe(ws.project / "toolchains" / "zig.yaml", TOOLCHAIN, "wheels: {x86_64: []}\n")
     return ws
 
@@ -70,6 +69,13 @@ def test_a_row_comes_with_all_it_names(project: Workspace) -> None:
         "cortex-a53",
     )
     assert list(spec.sysroots) == ["acme-root"]
+
+
+def test_wheels_are_for_the_contracts_pythons_that_a_root_can_make_them_for(project: Workspace) -> None:
+    assert load_target("acme-box", project).pythons == (), "a contract that names none promises none"
+    with (project.project / "contracts" / "acme-box.yaml").open("a") as contract:
+        contract.write('pythons: [{version: "3.7"}, {version: "3.9"}]\n')
+    assert load_target("acme-box", project).pythons == (PythonSpec(version="3.7", headers="acme-root"),)
 
 
 @pytest.mark.parametrize("wish", ["acme-box", "acme", "acme-*"])
@@ -105,7 +111,7 @@ def test_a_missing_lock_is_named(project: Workspace) -> None:
 
 
 def test_all_that_is_wrong_is_said_together(project: Workspace, tmp_path: Path) -> None:
-    rewrite(tmp_path / "contracts" / "acme-box.yaml", "arch: aarch64", "arch: x86_64")
+    rewrite(project.project / "contracts" / "acme-box.yaml", "arch: aarch64", "arch: risc")
     rewrite(tmp_path / "targets" / "acme-box.yaml", "[acme-root]", "[acme-roof]")
     rewrite(tmp_path / "targets" / "acme-box.yaml", "toolchain: zig", "toolchain: zag")
     rewrite(tmp_path / "targets" / "acme-box.yaml", "backends: [cpu]", "backends: [cpu, xpu]")
@@ -113,22 +119,26 @@ def test_all_that_is_wrong_is_said_together(project: Workspace, tmp_path: Path) 
         load_target("acme-box", project)
     said = [f"{error.message} | {error.hint}" for error in caught.value.errors]
     assert len(said) == 4
-    for words in ("no toolchain named 'zag'", "did you mean 'acme-root'?", "match.arch", "cpp_core/backends/xpu"):
+    for words in (
+        "no toolchain named 'zag'",
+        "did you mean 'acme-root'?",
+        "invalid enum value 'risc'",
+        "cpp_core/backends/xpu",
+    ):
         assert any(words in line for line in said), words
 
 
 def test_a_sysroot_of_another_machine_is_refused(project: Workspace) -> None:
     path = project.project / "sysroots" / "acme-root.yaml"
-    write_recipe(path, SYSROOT.replace("aarch64", "x86_64"), "glibc: '2.31'\npackages: []\n")
-    with pytest.raises(ConfigErrors, match="sysroot 'acme-root' is for x86_64, the row for aarch64"):
+    write_recipe(path, SYSROOT.replace("aarch64", "x86_64"), LOCK)
+    with pytest.raises(ConfigErrors, match="sysroot 'acme-root' is for x86_64, contract 'acme-box' for aarch64"):
         load_target("acme-box", project)
 
 
 @pytest.mark.parametrize("name", row_names())
-def test_every_shipped_row_and_its_contract_are_whole(name: str) -> None:
+def test_every_shipped_row_and_its_contract_are_whole(name: str, ws: Workspace) -> None:
     row = load_row(name)
-    contract = load_yaml(targets._CONTRACTS / f"{row.contract}.yaml", Contract)
-    assert contract.arch == row.match.arch
+    contract = load_contract(row.contract, ws).contract
     assert contract.sources, "a contract says where its facts come from"
     assert row.proof.level == "none" or row.proof.by, "a proof names what ran it"
 

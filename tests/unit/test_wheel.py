@@ -14,13 +14,13 @@ from edgebuild.model.elf import ElfFacts
 from edgebuild.model.product import Sysroot
 from edgebuild.model.target import PythonSpec
 from edgebuild.package import wheel_file
-from edgebuild.package.wheel import gather_headers, pybind11_download, render_local_toolchain, wheel_command
+from edgebuild.package.wheel import choose_pybind11, gather_headers, render_local_toolchain, wheel_command
 from edgebuild.package.wheel_tag import platform_tag, soabi, wheel_tag
 from tests.elf_writer import Elf, write_elf
 from tests.unit.test_debug import TOOLCHAIN
 
 ARM = ARCHES["aarch64"]
-PYTHON = PythonSpec(version="3.9", headers="debian-11-arm64", pybind11="3.1.0")
+PYTHON = PythonSpec(version="3.9", headers="debian-11-arm64")
 TAG = "cp39-cp39-manylinux_2_17_aarch64"
 MODULE = "edgecore/_core.cpython-39-aarch64-linux-gnu.so"
 METADATA = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: false\nTag: cp39-cp39-linux_aarch64\n"
@@ -86,7 +86,7 @@ def test_a_library_from_outside_the_wheel_is_refused() -> None:
     ],
 )
 def test_suffix_and_tag_follow_the_targets_python(version: str, expected_soabi: str, expected_tag: str) -> None:
-    python = PythonSpec(version=version, headers="any", pybind11="any")
+    python = PythonSpec(version=version, headers="any")
     assert soabi(python, ARM) == expected_soabi
     assert wheel_tag(python, ARM, [facts()]) == expected_tag
 
@@ -259,13 +259,18 @@ def test_headers_are_pythons_own_with_the_machines_configuration(tmp_path: Path)
     assert "#define HAVE_CRYPT_H" not in (tmp_path / "include/pyconfig.h").read_text()
 
     with pytest.raises(BuildError, match=r"no headers of Python 3\.11"):
-        gather_headers(sysroot, PythonSpec(version="3.11", headers="x", pybind11="x"), tmp_path / "other")
+        gather_headers(sysroot, PythonSpec(version="3.11", headers="x"), tmp_path / "other")
 
 
-def test_pybind11_comes_from_the_lock_or_not_at_all() -> None:
-    download = pybind11_download("3.1.0")
-    assert (download.pypi, download.file) == ("pybind11", "pybind11-3.1.0-py3-none-any.whl")
-    assert len(download.sha256) == 64
-    with pytest.raises(ConfigError, match=r"pybind11 9\.9\.9 is not locked") as caught:
-        pybind11_download("9.9.9")
-    assert "3.1.0" in caught.value.hint
+@pytest.mark.parametrize(
+    ("python", "version"), [("3.7", "2.13.6"), ("3.8", "3.0.4"), ("3.9", "3.1.0"), ("3.13", "3.1.0")]
+)
+def test_every_python_gets_the_newest_pybind11_that_supports_it(python: str, version: str) -> None:
+    number, download = choose_pybind11(python)
+    assert (number, download.pypi, download.file) == (version, "pybind11", f"pybind11-{version}-py3-none-any.whl")
+
+
+def test_a_python_that_no_locked_pybind11_supports_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"no pybind11 for Python 3\.6 is locked") as caught:
+        choose_pybind11("3.6")
+    assert "3.7" in caught.value.hint
