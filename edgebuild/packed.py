@@ -177,7 +177,8 @@ class _Zstd:
 
         self._error = zstandard.ZstdError
         decoder = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW_BYTES)
-        self._stream = decoder.stream_reader(io.BufferedReader(file, _CHUNK_BYTES), read_across_frames=True, closefd=False)
+        packed = io.BufferedReader(file, _CHUNK_BYTES)
+        self._stream = decoder.stream_reader(packed, read_across_frames=True, closefd=False)
 
     def read(self, size: int, /) -> bytes:
         try:

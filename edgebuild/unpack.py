@@ -67,17 +67,18 @@ def unpack_wheel(wheel: Path, root: Path) -> None:
             below.link(_plain(_WHEEL_DATA.sub("", name)), target)
 
 
-def unpack_tar(tarball: Path, root: Path, *, strip: int = 0) -> None:
+def unpack_tar(tarball: Path, root: Path, *, strip: int = 0, bounds: Bounds | None = None) -> None:
     """Files of a tar archive of any packing below root, without the first `strip` folders of every name.
 
-    Owners, set-id bits and device nodes are left out. Raises VerificationError.
+    Owners, set-id bits and device nodes are left out. bounds: where it is only one of an artifact's archives. Raises
+    VerificationError.
     """
 
     def stripped(name: str) -> str:
         return "/".join(PurePosixPath(name).parts[strip:])
 
     with _damage_is_told(tarball.name), tarball.open("rb") as file:
-        _unpack_members(Unpacked(file, Bounds.of_file(tarball)), stripped, root, tarball.name)
+        _unpack_members(Unpacked(file, bounds or Bounds.of_file(tarball)), stripped, root, tarball.name)
 
 
 def unpack_layer(layer: Path, root: Path, bounds: Bounds) -> Packer:
