@@ -17,7 +17,7 @@ SCAN_VERSION = 1
 _EM_X86_64, _EM_AARCH64 = 62, 183
 _ASKING_FILES = (b"/proc/cpuinfo", b"/proc/self/auxv", b"/regs/identification/midr_el1")
 # Functions and variables of C libraries and compilers that tell features, for every architecture. getauxval, which
-# tells other things as well, is looked at more closely. _rtld_global_ro: by it parts of glibc see what the loader found.
+# tells other things as well, is looked at more closely. By _rtld_global_ro parts of glibc see what the loader found.
 _ASKING_SYMBOLS = (
     "elf_aux_info", "__cpu_indicator_init", "__cpu_model", "__init_cpu_features_resolver", "__aarch64_cpu_features",
     "__x86_get_cpuid_feature_leaf", "__x86_get_cpu_features", "_rtld_global_ro",
@@ -30,7 +30,7 @@ _IRELATIVE = {_EM_X86_64: 37, _EM_AARCH64: 1032}
 def scan_isa(path: Path, elf: ElfFacts) -> tuple[dict[str, IsaUse], tuple[str, ...]]:
     """Uses by feature as /proc/cpuinfo names it, and signs of dispatch (ElfFacts.isa and .dispatch).
 
-    Signs are looked for only where there is something to dispatch; they speak of the whole file, not of one use.
+    Signs speak of the whole file, not of one use. A file without uses has them as well: others may ask it.
     Nothing for machines other than 64-bit Arm and x86-64. Raises AuditError for a damaged file.
     """
     if elf.machine not in ("EM_AARCH64", "EM_X86_64") or elf.bits != 64 or elf.endianness != "little":
@@ -54,9 +54,7 @@ def _scan(elf: ElfFile) -> tuple[dict[str, IsaUse], tuple[str, ...]]:
         from edgebuild.elf.isa_x86 import scan_x86
 
         uses, signs = scan_x86(layout)
-    if any(use.count for use in uses.values()):
-        signs += _signs(layout)
-    return uses, tuple(sorted(set(signs)))
+    return uses, tuple(sorted({*signs, *_signs(layout)}))
 
 
 def _signs(layout: Layout) -> tuple[str, ...]:
@@ -70,5 +68,3 @@ def _signs(layout: Layout) -> tuple[str, ...]:
     if layout.has_resolvers(_IRELATIVE[layout.elf.machine]):
         signs.append("ifunc")
     return tuple(signs)
-
-

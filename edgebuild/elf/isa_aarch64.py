@@ -88,7 +88,7 @@ def scan_aarch64(layout: Layout) -> tuple[dict[str, IsaUse], tuple[str, ...]]:
     found = dict(scan.found)
     if found.pop(_READS_ID, None):
         scan.signs.append("MRS of an ID register")
-    if found and (name := asks_the_kernel(layout, blocks, frozenset(scan.flags), _ASKING)):
+    if name := asks_the_kernel(layout, blocks, frozenset(scan.flags), _ASKING):
         scan.signs.append(name)
     return {feature: _use(layout, each) for feature, each in sorted(found.items())}, tuple(scan.signs)
 
@@ -145,11 +145,10 @@ def overlap(ranges: Ranges, others: Ranges) -> int:
 
 def _first(before: int | None, addresses: Addresses) -> int | None:
     candidates = [int(addresses[0])] if len(addresses) else []
-    return min(candidates + [before] if before is not None else candidates, default=None)
+    return min([*candidates, before] if before is not None else candidates, default=None)
 
 
 def _use(layout: Layout, found: _Found) -> IsaUse:
     address = found.address if found.address is not None else found.guarded_address
     assert address is not None
     return IsaUse(count=found.count, where=layout.place_of(address), guarded=found.guarded)
-

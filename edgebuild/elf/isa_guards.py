@@ -1,7 +1,7 @@
 """Uses of a CPU feature that are harmless: behind a test that the compiler wrote, or asked for by other means.
 
-Outline atomics (GCC -moutline-atomics, the default since GCC 10, and clang's) are calls of helpers that look as follows,
-with or without BTI in front. `have_lse` is set by a constructor that asks the kernel, and by nothing else.
+Outline atomics (GCC -moutline-atomics, the default since GCC 10, and clang's) are calls of helpers that look as
+follows, with or without BTI in front. `have_lse` is set by a constructor that asks the kernel, and by nothing else.
 
     adrp x16, have_lse ; ldrb w16, [x16, :lo12:have_lse] ; cbz w16, 8f ; ldaddal ... ; ret
 
@@ -47,7 +47,7 @@ def guarded(feature: str, words: Words, hits: Indices) -> npt.NDArray[np.bool_]:
     """Which hits of any other feature run only where it is there.
 
     sve: libgcc's unwinder, which is part of many libraries, reads the vector length (CNTD x0, then SXTW) for frames
-    of SVE code. Source: gcc, libgcc/config/aarch64/aarch64-unwind.h. gcs: behind CHKFEAT, which other CPUs take for a NOP.
+    of SVE code. Source: gcc, libgcc/config/aarch64/aarch64-unwind.h. gcs: behind CHKFEAT, which others take for a NOP.
     """
     is_guarded = np.zeros(len(hits), dtype=np.bool_)
     if feature == "sve":
@@ -60,7 +60,9 @@ def guarded(feature: str, words: Words, hits: Indices) -> npt.NDArray[np.bool_]:
     return is_guarded
 
 
-def asks_the_kernel(layout: Layout, blocks: list[tuple[int, Words]], flags: frozenset[int], names: tuple[str, ...]) -> str:
+def asks_the_kernel(
+    layout: Layout, blocks: list[tuple[int, Words]], flags: frozenset[int], names: tuple[str, ...]
+) -> str:
     """Name of the function by which the file asks for the CPU's features; "" if it asks for none.
 
     Every call of getauxval is looked at: one that asks something else (the page size) is no sign, and one whose answer

@@ -32,7 +32,9 @@ class Patterns:
 
     def find(self, words: Words) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int16]]:
         """Indices of the words that fit, in order, and each one's pattern."""
-        found = [self._find_in(words[start : start + _CHUNK_WORDS], start) for start in range(0, len(words), _CHUNK_WORDS)]
+        found = [
+            self._find_in(words[start : start + _CHUNK_WORDS], start) for start in range(0, len(words), _CHUNK_WORDS)
+        ]
         if not found:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int16)
         return np.concatenate([index for index, _ in found]), np.concatenate([pattern for _, pattern in found])

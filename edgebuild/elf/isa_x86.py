@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
+from typing import Any, cast
 
 import numpy as np
 from iced_x86 import Code, CpuidFeature, Decoder, FlowControl, Instruction, Mnemonic
@@ -53,7 +54,7 @@ def scan_x86(layout: Layout) -> tuple[dict[str, IsaUse], tuple[str, ...]]:
 def _features(code: int) -> tuple[str, ...]:
     """Of an instruction in one of its forms; empty for what every x86-64 CPU has, or takes for something harmless."""
     instruction = Instruction.create(Code.NOPD)
-    instruction.code = code
+    instruction.code = cast(Any, code)  # its stubs take the numbers for a type
     if instruction.mnemonic == Mnemonic.TZCNT:
         return ()  # compilers write it for BSF on purpose: older CPUs do that for it
     if instruction.mnemonic in (Mnemonic.LAHF, Mnemonic.SAHF):
@@ -81,7 +82,7 @@ def _code(layout: Layout) -> tuple[Ranges, bool]:
 
 def _labelled(layout: Layout, known: Ranges) -> Ranges:
     """Straight runs of code behind labels outside the known functions, and where their branches lead to."""
-    starts = {start: end for start, end in known.tolist()}
+    starts: dict[int, int] = dict(known.tolist())
     found: dict[int, int] = {}
     pending = layout.labels.tolist()
     lower = sorted(starts)

@@ -1,6 +1,7 @@
 """Where the code of an ELF file is: executable bytes, functions, symbols, relocations. Arrays, for scans of all of it.
 
-Segments decide what is executable, as they do for the loader; sections only tell data in code apart, where there are any.
+Segments decide what is executable, as they do for the loader; sections, where there are any, only help to tell data in
+them apart.
 Addresses are those of the program headers; in an object file, which has none yet, they are offsets in the file.
 """
 

@@ -16,6 +16,7 @@ _PT_GNU_EH_FRAME = 0x6474E550
 _DATAREL_SDATA4 = 0x3B  # of the sorted table: start of a function and its record, relative to the header
 _PCREL_SDATA4, _UDATA4, _OMIT = 0x1B, 0x03, 0xFF
 _FIXED_BYTES = {0x2: 2, 0x3: 4, 0x4: 8, 0xA: 2, 0xB: 4, 0xC: 8}
+_MAX_ADDRESS = 1 << 56  # so that sums fit into an int64
 _NO_FUNCTIONS = np.empty((0, 2), dtype=np.int64)
 
 
@@ -25,7 +26,7 @@ def unwound_functions(elf: ElfFile) -> npt.NDArray[np.int64]:
     Where a record is not written as linkers write it, its function ends where the next one starts.
     """
     header = next(elf.of_kind(_PT_GNU_EH_FRAME), None)
-    if header is None or header.file_bytes < 12:
+    if header is None or header.file_bytes < 12 or header.address > _MAX_ADDRESS:
         return _walked(elf)  # a static program may have the records only
     version, frame_encoding, count_encoding, table_encoding = elf.chunk(header.offset, 4)
     if version != 1 or count_encoding != _UDATA4 or table_encoding != _DATAREL_SDATA4:
@@ -45,7 +46,7 @@ def unwound_functions(elf: ElfFile) -> npt.NDArray[np.int64]:
 def _walked(elf: ElfFile) -> npt.NDArray[np.int64]:
     """From the records one by one, where a section says where they are; those whose start is 32 bits, relative."""
     section = elf.section(b".eh_frame")
-    if section is None or not section.address:
+    if section is None or not 0 < section.address <= _MAX_ADDRESS:
         return _NO_FUNCTIONS
     body = elf.chunk(section.offset, section.size_bytes)
     found, place = [], 0
@@ -64,7 +65,7 @@ def _sizes(elf: ElfFile, starts: npt.NDArray[np.int64], records: npt.NDArray[np.
     """Bytes of the functions; 0 for a record that is not 32 bits relative to itself."""
     sizes = np.zeros(len(starts), dtype=np.int64)
     for segment in elf.loads:
-        if segment.address > 1 << 56 or segment.file_bytes < 16:
+        if segment.address > _MAX_ADDRESS or segment.file_bytes < 16:
             continue
         words = np.frombuffer(elf.data, dtype="<i4", count=segment.file_bytes // 4, offset=segment.offset)
         index = records - segment.address

@@ -58,6 +58,7 @@ _SYSTEM = {
     "11010101 00111011 11100000 110xxxxx": ("ecv", "MRS CNTVCTSS_EL0"),
     "11010101 00x11011 01000100 010xxxxx": ("fpmr", "MRS, MSR FPMR"),
     "11010101 00x11011 01000010 010xxxxx": ("sme", "MRS, MSR SVCR"),
+    "11010101 00000011 0100xxxx 01111111": ("sme", "MSR SVCR, #imm: SMSTART, SMSTOP"),
     "11010101 00x11011 11010000 101xxxxx": ("sme", "MRS, MSR TPIDR2_EL0"),
     "11010101 00111000 00000000 000xxxxx": ("cpuid", "MRS MIDR_EL1"),
     "11010101 00111000 000001xx xxxxxxxx": ("cpuid", "MRS ID_AA64PFR0_EL1 and all of ID_AA64*"),
@@ -90,7 +91,9 @@ def feature_of(name: str, predicates: set[str]) -> str:
         return f"sve{feature}"
     if feature == "fphp" and {"NEON", "NEONandIsStreamingSafe"} & predicates:
         return "asimdhp"
-    return next((finer for (wide, start), finer in _FINER.items() if wide == feature and name.startswith(start)), feature)
+    return next(
+        (finer for (wide, start), finer in _FINER.items() if wide == feature and name.startswith(start)), feature
+    )
 
 
 def instructions(document: dict[str, Any]) -> Iterator[tuple[str, str, Pattern]]:
