@@ -53,7 +53,7 @@ def _findings(tree: TreeFacts, provided: Provided, floor: str, needs: Needs) -> 
     for elf in tree.elves:
         yield from wrong_machine(elf, inside.contract)
     # Anything else about a file of another machine would only be noise.
-    tree = _without_wrong(tree, inside)
+    whole, tree = tree, _without_wrong(tree, inside)
     loader = Loader(tree, inside)
     for elf in tree.elves:
         yield from check_machine(elf, tree, inside.contract)
@@ -71,7 +71,7 @@ def _findings(tree: TreeFacts, provided: Provided, floor: str, needs: Needs) -> 
     yield from check_paths(tree, own=bool(floor))
     yield from check_models(tree, inside)
     if tree.image:
-        yield from check_image(tree, provided)
+        yield from check_image(whole, provided)
 
 
 def _without_wrong(tree: TreeFacts, provided: Provided) -> TreeFacts:
