@@ -87,7 +87,9 @@ def check_scripts(tree: TreeFacts, provided: Provided) -> Iterator[Finding]:
     programs = Programs(tree, contract)
     lost: dict[tuple[str, str, str], list[OtherFile]] = defaultdict(list)
     for other in tree.others:
-        if other.kind == "script" and (found := _problem(other, tree, programs)):
+        if other.kind != "script" or _is_only_imported(other, tree):
+            continue
+        if found := _problem(other, tree, programs):
             known, what, hint = found
             severity = "advice" if not is_program(other, tree) else "error" if known else "unknown"
             if known or severity == "unknown":
@@ -116,6 +118,12 @@ def is_program(script: OtherFile, tree: TreeFacts) -> bool:
     if tree.system:
         return script.executable and in_bin
     return script.executable or in_bin  # some archives lose the x-bit
+
+
+def _is_only_imported(script: OtherFile, tree: TreeFacts) -> bool:
+    """A module of a package that nobody can start; every second package has some with a first line."""
+    inside = tree.kind == "wheel" or bool(_PYTHON_LIBRARY.search(script.name))
+    return inside and not script.executable and not is_program(script, tree)
 
 
 def _problem(script: OtherFile, tree: TreeFacts, programs: Programs) -> tuple[bool, str, str] | None:

@@ -56,7 +56,7 @@ def check_tags(tree: TreeFacts, modules: Sequence[Module]) -> Iterator[Finding]:
 def _name_and_content_agree(wheel: WheelFacts, tags: Sequence[Tag]) -> Iterator[Finding]:
     """Installers go by the file's name. A platform that only the name has is what a tool did that renamed it."""
     written = [tag for text in wheel.wheel_tags for tag in parse_tag(text)]
-    if not written or set(written) == set(tags):
+    if set(tags) <= set(written) or not written:
         return
     shared = {_kind(tag) for tag in written} & {_kind(tag) for tag in tags}
     message = f"its name says {_some(wheel.tags)}, its WHEEL file {_some(wheel.wheel_tags)}"
