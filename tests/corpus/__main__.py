@@ -34,7 +34,7 @@ def show(names: list[str], ws: Workspace) -> int:
         if names and defect.name not in names:
             continue
         made = build.provide(defect, ws)
-        verdict = judge.audit(made.path, *defect.judged_by, *made.options)
+        verdict = judge.judge(defect, made, ws)
         found = judge.problems(defect, verdict)
         if found or names:
             disagreements += bool(found)

@@ -46,7 +46,8 @@ def _codes(defect: Defect) -> list[str]:
 
 
 def _box(defect: Defect) -> str:
-    return f"row `{defect.target}`" if defect.target else contract_title(defect.contract)
+    ours = f", as a build of ours for glibc {defect.floor}" if defect.floor else ""
+    return contract_title(defect.contract) + ours
 
 
 def _sound_section(sounds: tuple[Sound, ...]) -> str:

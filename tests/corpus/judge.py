@@ -10,8 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+import edgebuild.audit
 from edgebuild.cli import main
-from tests.corpus.model import Defect, Expect
+from edgebuild.config.contracts import load_contract
+from edgebuild.inputs import read_artifact
+from edgebuild.workspace import Workspace
+from tests.corpus.model import Defect, Expect, Made
 
 PASSED, REFUSED = 0, 5
 
@@ -47,6 +53,16 @@ def audit(path: Path, *options: str) -> Verdict:
     except (ValueError, KeyError):
         return Verdict(-1, (), f"no verdict: {stderr.getvalue()}{stdout.getvalue()[:500]}")
     return Verdict(int(str(code or 0)), tuple(verdict["findings"]), stderr.getvalue())
+
+
+def judge(defect: Defect, made: Made, ws: Workspace) -> Verdict:
+    """The command line; for a build of ours the Python API, because only the ship gate knows whose build it is."""
+    if not defect.floor:
+        return audit(made.path, "--contract", str(defect.contract_file), *made.options)
+    provided = load_contract(str(defect.contract_file), ws)
+    findings = edgebuild.audit.audit(read_artifact(made.path, ws=ws), provided, floor=defect.floor)
+    code = REFUSED if edgebuild.audit.refusals(findings) else PASSED
+    return Verdict(code, tuple(msgspec.to_builtins(each) for each in findings), "")
 
 
 def problems(defect: Defect, verdict: Verdict) -> list[str]:

@@ -46,7 +46,7 @@ class Made:
 class Defect:
     """also: codes that may be found too, because the one defect shows in two places; no other may refuse.
 
-    contract: a file in contracts/. target: a row instead, for what only our own builds promise.
+    contract: a file in contracts/. floor: judged as the ship gate does, as a build of ours linked for this glibc.
     container: an image, with the box's engine and mounts.
     """
 
@@ -54,8 +54,8 @@ class Defect:
     why: str
     make: Callable[[Shop], Made | Path | None]
     expects: tuple[Expect, ...]
-    contract: str = ""
-    target: str = ""
+    contract: str
+    floor: str = ""
     also: frozenset[str] = frozenset()
     container: bool = False
 
@@ -68,9 +68,8 @@ class Defect:
         return any(expect.severity != "advice" for expect in self.expects)
 
     @property
-    def judged_by(self) -> tuple[str, ...]:
-        """Options that name the box."""
-        return ("--target", self.target) if self.target else ("--contract", str(CONTRACTS / f"{self.contract}.yaml"))
+    def contract_file(self) -> Path:
+        return CONTRACTS / f"{self.contract}.yaml"
 
 
 def reason(make: Callable[..., object]) -> str:
@@ -88,14 +87,14 @@ class Group:
     def defect(
         self,
         *expects: Expect,
-        contract: str = "",
-        target: str = "",
+        contract: str,
+        floor: str = "",
         also: tuple[str, ...] = (),
         container: bool = False,
     ) -> Callable[[Callable[[Shop], Made | Path | None]], Callable[[Shop], Made | Path | None]]:
         def enter(make: Callable[[Shop], Made | Path | None]) -> Callable[[Shop], Made | Path | None]:
             name = make.__name__.replace("_", "-")
-            self.defects.append(Defect(name, reason(make), make, expects, contract, target, frozenset(also), container))
+            self.defects.append(Defect(name, reason(make), make, expects, contract, floor, frozenset(also), container))
             return make
 
         return enter

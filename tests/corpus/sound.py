@@ -5,6 +5,7 @@ The wheels and packages are other people's, pinned by digest; what we build ours
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,7 @@ WHEELS = {
 }  # fmt: skip
 PACKAGES = {
     "A102": (
-        "coreutils", "curl", "file", "libc6", "libcurl4", "libprotobuf32", "libpython3.11-stdlib", "libssl3",
+        "coreutils", "curl", "file", "libcurl4", "libprotobuf32", "libpython3.11-stdlib", "libssl3",
         "libstdc++6", "openssh-client", "python3.11-minimal", "rsync", "sqlite3", "tar", "util-linux",
     ),
 }  # fmt: skip
@@ -74,7 +75,7 @@ def _wheels() -> Iterator[Sound]:
                 fits=USERLAND,
                 below=below,
                 code=code,
-                find=lambda ws, download=download: fetch(download, ws=ws),  # type: ignore[misc]
+                find=lambda ws, download=download: _fetched(download, ws),  # type: ignore[misc]
                 foreign=True,
             )
 
@@ -90,9 +91,18 @@ def _packages() -> Iterator[Sound]:
                 fits=USERLAND,
                 below=OLD_USERLAND,
                 code=code,
-                find=lambda ws, download=debs[name]: fetch(download, ws=ws),  # type: ignore[misc]
+                find=lambda ws, download=debs[name]: _fetched(download, ws),  # type: ignore[misc]
                 foreign=True,
             )
+    yield Sound(
+        name="libc6.deb",
+        why="a C library as an artifact: it needs its own private symbols, and nothing of the box",
+        fits=USERLAND,
+        below="x86-64-v1",
+        code="A101",
+        find=lambda ws: _fetched(debs["libc6"], ws),
+        foreign=True,
+    )
     yield Sound(
         name="root-of-debian-12",
         why=f"the whole root folder of {len(debs)} Debian packages",
@@ -102,6 +112,19 @@ def _packages() -> Iterator[Sound]:
         find=lambda ws: root(ws, USERLAND),
         foreign=True,
     )
+
+
+def _fetched(download: Download, ws: Workspace) -> Path:
+    """Under its own name, which says as much about a wheel as its contents; the cache puts a digest before it."""
+
+    def make(folder: Path) -> None:
+        try:
+            (folder / download.file).hardlink_to(fetch(download, ws=ws))
+        except OSError:  # not on every file system
+            shutil.copyfile(fetch(download, ws=ws), folder / download.file)
+
+    title = f"Fetching {download.file}"
+    return ws.provide("corpus", "fetched", download.sha256, make, title) / download.file
 
 
 _OWN: list[Sound] = []

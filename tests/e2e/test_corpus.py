@@ -20,7 +20,7 @@ REFUSED = tuple(defect for defect in DEFECTS if defect.refused)
 @pytest.mark.parametrize("defect", DEFECTS, ids=attrgetter("name"))
 def test_a_defect_is_found_for_what_it_is(defect: Defect, cache: Workspace) -> None:
     made = build.provide(defect, cache)
-    verdict = judge.audit(made.path, *defect.judged_by, *made.options)
+    verdict = judge.judge(defect, made, cache)
     found = judge.problems(defect, verdict)
     assert not found, "\n".join([defect.why, *found, verdict.told()])
 

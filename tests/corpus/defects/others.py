@@ -103,6 +103,12 @@ def larger_than_the_disk(shop: Shop) -> None:
     shop.write("share/map.bin", bytes(range(256)) * 16_000)
 
 
+@GROUP.defect(Expect("A135", "", ("free",), ("df|contract|probe",), severity="unknown"), contract="unmeasured-disk")
+def folder_for_an_unmeasured_disk(shop: Shop) -> None:
+    """Small as it is: nobody has written down what is free on the box."""
+    _with_program(shop)
+
+
 def _with_program(shop: Shop) -> None:
     shop.gcc("bin/tool", "int main(void) { return 0; }\n")
 

@@ -181,7 +181,8 @@ def versions_of_a_silent_library(shop: Shop) -> None:
 
 @GROUP.defect(
     Expect("A104", "bin/tool", ("pow", "GLIBC_2.29", "2.17"), ("2.17|floor",)),
-    target="generic-arm64",
+    contract="debian-11-box",
+    floor="2.17",
 )
 def above_our_own_floor(shop: Shop) -> None:
     """It would load on the row's boxes (glibc 2.31), and everything of ours promises glibc 2.17."""
