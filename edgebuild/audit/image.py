@@ -23,10 +23,10 @@ _ZSTD_FROM = {"docker": (23, 0), "containerd": (1, 5)}
 _LAYOUT_FROM, _LAYOUT_SURELY_FROM = (25, 0), (29, 0)
 # glibc 2.33 asks for faccessat2, 2.34 for clone3, and both go on only when ENOSYS is the answer. Docker's profile knows
 # faccessat2 since 20.10.0 (moby PR 41353) and answers clone3 with ENOSYS since 20.10.10 (moby PR 42681, issue 42680);
-# libseccomp knows the first since 2.4.4 and, with everything up to Linux 5.8, both since 2.5.0 (its CHANGELOG);
-# without that, what is unknown is answered with EPERM: docker-library/official-images issue 16829.
+# libseccomp's tables have clone3 since 2.4.2 and faccessat2 since 2.4.4 (its src/arch-aarch64-syscalls.c at these
+# tags); what they lack is answered with EPERM (docker-library/official-images issue 16829).
 _SYSTEM_CALLS = (
-    ("clone3", (2, 34), (20, 10, 10), (2, 5, 0)),
+    ("clone3", (2, 34), (20, 10, 10), (2, 4, 2)),
     ("faccessat2", (2, 33), (20, 10, 0), (2, 4, 4)),
 )
 _ENGINE_HINT = "state engine in the contract; `edgebuild probe USER@HOST` reads it from a box."
@@ -68,7 +68,7 @@ def _finding(
 def _form(image: ImageFacts, engine: EngineFacts) -> Iterator[Finding]:
     if image.form != "oci" or engine.name != "docker":
         return
-    hint = "save it as docker-archive: `skopeo copy oci-archive:X docker-archive:Y`. edgebuild's images are both in one."
+    hint = "save it as docker-archive: `skopeo copy oci-archive:X docker-archive:Y`; edgebuild writes both in one."
     if engine.version is None:
         message = (
             "an OCI layout only, which `docker load` takes since 25.0 at the earliest; the box's version is unknown"
@@ -184,7 +184,7 @@ def _too_new(
     if not has:
         # Where the library itself is missing that has been said.
         if all(library in libraries for library in mount.needed):
-            message = f"is laid into the image by the host and needs {family}_{version}; {_shown(image)} has no {family}"
+            message = f"is laid into the image by the host and needs {family}_{version}, {_shown(image)} has no {family}"
             yield _finding("A130", image, message, "base it on a release as new as the host.", file=mount.path)
         return
     found, provider = max(has)
