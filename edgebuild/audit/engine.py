@@ -68,7 +68,7 @@ def _findings(tree: TreeFacts, provided: Provided, floor: str, needs: Needs) -> 
     yield from check_isa(tree, inside)
     yield from check_python(tree, inside)
     yield from check_others(tree, inside)
-    yield from check_paths(tree, own=bool(floor))
+    yield from check_paths(tree, own=bool(floor), foreign=needs)
     yield from check_models(tree, inside)
     if tree.image:
         yield from check_image(whole, provided)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from edgebuild.audit.finding import box, finding
 from edgebuild.audit.links import check_links
@@ -14,7 +14,7 @@ from edgebuild.audit.scripts import check_scripts
 from edgebuild.model.arch import ARCHES
 from edgebuild.model.contract import Contract, Provided
 from edgebuild.model.elf import ElfFacts
-from edgebuild.model.finding import Finding
+from edgebuild.model.finding import Finding, Severity
 from edgebuild.model.tree import TreeFacts
 
 _SHOWN = 3
@@ -104,13 +104,14 @@ def _lost(path: str, elf: ElfFacts, there: set[str]) -> str:
 # ---- Leaked paths ----
 
 
-def check_paths(tree: TreeFacts, *, own: bool) -> Iterator[Finding]:
-    """A115. own: made by our build, which maps its paths away; of others it is only worth a look."""
+def check_paths(tree: TreeFacts, *, own: bool, foreign: Container[str] = ()) -> Iterator[Finding]:
+    """A115. own: made by our build, which maps its paths away, but for the foreign files; of others it is advice."""
     hint = "compile with -ffile-prefix-map=$PWD=. and without __FILE__ in messages; strip what ships."
     for elf in tree.elves:
         if elf.paths:
             message = f"tells {_list(elf.paths)}"
-            yield finding("A115", elf, message, hint, "error" if own else "advice", elf.paths[0])
+            severity: Severity = "error" if own and elf.name not in foreign else "advice"
+            yield finding("A115", elf, message, hint, severity, elf.paths[0])
 
 
 def _list(names: list[str] | tuple[str, ...]) -> str:

@@ -9,9 +9,6 @@ from pathlib import Path
 
 import msgspec
 
-from edgebuild.audit.engine import audit, refusals
-from edgebuild.audit.origin import attribute, link_maps, origins
-from edgebuild.audit.render import render_findings
 from edgebuild.build.cmake import render_toolchain_file
 from edgebuild.build.conan import deps_digest, provide_deps
 from edgebuild.build.core import CORE_SOURCES, library_variables, provide_core
@@ -21,28 +18,24 @@ from edgebuild.build.runtime import LICENCES, MODULES, stage_runtime
 from edgebuild.build.sysroot import provide_sysroot, sysroot_digest
 from edgebuild.build.toolchain import provide_toolchain
 from edgebuild.commands.artifact import product_of, replace_folder, save_artifact, up_to_date
+from edgebuild.commands.gate import gate
 from edgebuild.digest import digest_of, digest_tree
 from edgebuild.elf import highest_versions, read_elves
-from edgebuild.errors import AuditError
-from edgebuild.model.elf import ElfFacts
-from edgebuild.model.finding import Finding
 from edgebuild.model.product import Artifact, CoreTree, Product, Toolchain
 from edgebuild.model.project import Format, Project
 from edgebuild.model.target import ImageSpec, PythonSpec, TargetSpec
-from edgebuild.model.tree import TreeFacts
 from edgebuild.package.debug import split_debug
 from edgebuild.package.oci import image_command, write_image
 from edgebuild.package.tarball import source_date, write_tarball
 from edgebuild.package.wheel import build_wheel
 from edgebuild.package.wheel_tag import soabi
 from edgebuild.run import Runner
-from edgebuild.unpack import unpack_wheel
 from edgebuild.workspace import Workspace
 
 _DRIVER = Path(__file__).resolve().parent.parent
 _BINDINGS = ("python/**/*", "pyproject.toml")  # what a wheel is made from beside the installed core
 # The part of the driver that decides a wheel's bytes: an edit elsewhere must not rebuild every wheel.
-_WHEEL_MAKERS = ("package/*.py", "package/*.lock", "build/cmake.py", "build/runtime.py", "elf.py", "unpack.py")
+_WHEEL_MAKERS = ("package/*.py", "package/*.lock", "build/cmake.py", "build/runtime.py", "elf/reader.py", "elf/dynamic.py", "unpack.py")
 
 Needs = Mapping[str, Mapping[str, str]]
 
@@ -152,7 +145,7 @@ def stage_core(job: Job) -> StagedCore:
         whole = job.scratch / "whole"  # the tests as they will lie on a box: over the runtime
         shutil.copytree(tree, whole)
         shutil.copytree(core.tests, whole, dirs_exist_ok=True)
-        gate(job, f"{target.name}'s tests", read_elves(whole), needs)
+        gate_product(job, f"{target.name}'s tests", whole, needs)
     made_from = {"toolchain": job.toolchain.digest, "core": core.digest, "libraries": deps.name}
     return StagedCore(tree, debug, needs, made_from, core, deps)
 
@@ -170,7 +163,7 @@ def stage_project(job: Job) -> Staged:
 def split_and_gate(job: Job, tree: Path, debug: Path, needs: Needs) -> None:
     with job.ws.log.step(f"Splitting debug information of {job.target.name}"):
         split_debug(tree, debug, job.toolchain, keep=needs, run=job.run)
-    gate(job, job.target.name, read_elves(tree), needs)
+    gate_product(job, job.target.name, tree, needs)
 
 
 def package(job: Job, staged: Staged, plan: str) -> Artifact:
@@ -221,6 +214,7 @@ def package_image(job: Job, staged: Staged, spec: ImageSpec) -> Product:
             command=image_command(request.project.run),
             ws=ws,
         )
+    gate_product(job, path.name, path, {}, ours_alone=False)
     return msgspec.structs.replace(product_of("image", path), image=facts.reference, image_id=facts.image_id)
 
 
@@ -244,9 +238,8 @@ def package_wheel(job: Job, staged: StagedCore, python: PythonSpec) -> Path:
     shutil.copytree(place / "debug", staged.debug, dirs_exist_ok=True)
     (kept,) = place.glob("*.whl")
     wheel = Path(shutil.copy2(kept, job.scratch / "out"))
-    unpack_wheel(wheel, job.scratch / wheel.stem)
     inside = {f"edgecore/lib/{Path(name).name}": versions for name, versions in staged.needs.items()}
-    gate(job, wheel.name, read_elves(job.scratch / wheel.stem), inside)
+    gate_product(job, wheel.name, wheel, inside)
     return wheel
 
 
@@ -284,24 +277,18 @@ def make_wheel(job: Job, staged: StagedCore, python: PythonSpec, product: Path) 
     toolchain_file.unlink()
 
 
-def gate(job: Job, title: str, elves: tuple[ElfFacts, ...], needs: Needs) -> None:
-    """Nothing leaves with a finding. Raises AuditError."""
-    with job.ws.log.step(f"Auditing {title} against contract {job.target.row.contract}"):
-        tree = TreeFacts(path=title, kind="folder", elves=elves)
-        waivers = (*job.target.row.waivers, *job.request.project.waivers)
-        findings = audit(tree, job.target.provided, floor=job.toolchain.floor, needs=needs, waivers=waivers)
-        if refused := refusals(findings):
-            refused = with_origins(refused, elves, job.ws)
-            raise AuditError(render_findings(refused), "`edgebuild targets show` prints what the box provides.")
-
-
-def with_origins(findings: tuple[Finding, ...], elves: tuple[ElfFacts, ...], ws: Workspace) -> tuple[Finding, ...]:
-    """Names the object file or static library behind each symbol, by the maps that the links left in build/."""
-    maps = link_maps(ws.project / "build")
-    for elf in elves:
-        if elf.build_id in maps and any(finding.file == elf.name for finding in findings):
-            findings = attribute(findings, origins(maps[elf.build_id]), files=(elf.name,))
-    return findings
+def gate_product(job: Job, title: str, path: Path, needs: Needs, *, ours_alone: bool = True) -> None:
+    """ours_alone: no distribution's files are in it, so that the toolchain's floor holds."""
+    gate(
+        path,
+        title,
+        job.target,
+        floor=job.toolchain.floor if ours_alone else "",
+        needs=needs,
+        waivers=job.request.project.waivers,
+        ws=job.ws,
+        run=job.run,
+    )
 
 
 def write_product(job: Job, kind: str, tree: Path, stem: str, *, suffix: str = "") -> Product:
