@@ -52,11 +52,12 @@ class Survey:
 
 @dataclass(frozen=True)
 class Imported:
-    """plan: what was taken in the end. received_bytes: what was not here already."""
+    """plan: what was taken in the end. unreadable: paths at the source. received_bytes: what was not here already."""
 
     plan: Plan
     judgement: Judgement
     tree: ImportedTree
+    unreadable: tuple[str, ...]
     received_bytes: int
 
 
@@ -74,7 +75,7 @@ def survey(source: RootSource, wish: ImportWish, *, ws: Workspace) -> Survey:
     tree = Tree(listed.values())
     wish = replace(wish, also=_real_places(wish.also, tree))
     libc, facts = _facts(source, tree, ws=ws)
-    arch, glibc = _libc_of(source, libc)
+    arch, glibc = _libc_of(source, libc, tree)
     searched = _searched(facts)
     if more := [folder for folder in searched if not folder.startswith(PLACES)]:
         listed |= {each.path: each for each in source.find(more)}
@@ -116,7 +117,7 @@ def receive(name: str, source: RootSource, survey: Survey, *, ws: Workspace) -> 
         archive = _pack(name, tree, plan, relative, held, ws=ws)
     size_bytes = sum(file.size_bytes for file in plan.files.values())
     imported = ImportedTree(tree=tree, archive=archive, files=len(plan.files), size_bytes=size_bytes)
-    return Imported(plan, judgement, imported, fetched.sent_bytes)
+    return Imported(plan, judgement, imported, fetched.unreadable, fetched.sent_bytes)
 
 
 def relative_links(plan: Plan) -> dict[str, str]:
@@ -156,12 +157,12 @@ def _facts(source: RootSource, tree: Tree, *, ws: Workspace) -> tuple[dict[str, 
     return found, {place: file.read_text(errors="replace") for place, file in read.items()}
 
 
-def _libc_of(source: RootSource, libraries: dict[str, Path]) -> tuple[Arch, str]:
-    """Of the C library that programs are linked with. Where a box has several, that of an architecture we build for."""
+def _libc_of(source: RootSource, libraries: dict[str, Path], tree: Tree) -> tuple[Arch, str]:
+    """Of the C library that programs are linked with: where a box has several, the one beside start-up files."""
     known = {place: (arch, glibc_of(file.read_bytes())) for place, file in libraries.items() if (arch := arch_of(file))}
-    for _, (arch, glibc) in sorted(known.items(), key=lambda item: item[0].count("/"), reverse=True):
-        if glibc:
-            return arch, glibc
+    for place in sorted(known, key=lambda place: not tree.has(place.replace("libc.so.6", "crt1.o"))):
+        if known[place][1]:
+            return known[place]
     seen = f" (there is one of another architecture: {', '.join(libraries)})" if libraries else ""
     msg = f"{source.title}: no glibc of a 64-bit Arm or x86 machine there{seen}"
     raise NotAvailable(msg, "a box with musl or another C library needs its vendor's SDK as --also and as sysroot.")
@@ -175,7 +176,7 @@ def _searched(texts: dict[str, str]) -> tuple[str, ...]:
 
 def _title(texts: dict[str, str]) -> str:
     match = re.search(r'^PRETTY_NAME="?([^"\n]+)', texts.get("etc/os-release", ""), re.MULTILINE)
-    return match[1] if match else "Linux"
+    return "".join(filter(str.isprintable, match[1])) if match else "Linux"
 
 
 def _require_development_files(source: RootSource, plan: Plan) -> None:

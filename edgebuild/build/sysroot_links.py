@@ -160,7 +160,8 @@ def without_link(plan: Plan) -> tuple[str, ...]:
     for name in names:
         stem, dot, _ = name.partition(".so.")
         short = stem.removeprefix("lib")
-        if dot and short != stem and f"{stem}.so" not in names and {short, _NUMBER.sub("", short)} & described:
+        linked = {f"{stem}.so", f"{stem}.a"} & names  # libpthread.a is an empty stand-in since glibc 2.34
+        if dot and short != stem and not linked and {short, _NUMBER.sub("", short)} & described:
             found.add(name)
     # Of libfoo.so.1 and libfoo.so.1.2.3 the shorter stands for both.
     return tuple(sorted(name for name in found if not any(name.startswith(f"{other}.") for other in found)))

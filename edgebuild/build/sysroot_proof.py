@@ -113,6 +113,7 @@ def prove_sysroot(sysroot: Sysroot, tools: Path, *, ws: Workspace, run: Runner) 
                 program, read, taken = _build(sysroot, compiler, language, scratch, run)
                 _require_inside(read, (sysroot.root, tools / "ziglang/lib/include"), language, "header")
                 _require_inside(taken, (sysroot.root,), language, "file")
+                _require_shared(taken, language)
                 headers |= read
                 inputs |= taken
                 _run(sysroot, program, language, run)
@@ -186,6 +187,14 @@ def _require_inside(files: Iterable[Path], folders: tuple[Path, ...], language: 
         named = ", ".join(map(str, strays[:3])) or "all of them"
         msg = f"the {language} program was built with a {what} from outside the sysroot: {named}"
         raise VerificationError(msg, "the sysroot lacks it.")
+
+
+def _require_shared(taken: set[Path], language: str) -> None:
+    """Raises VerificationError where a static library stood in: what is built later would have the same surprise."""
+    library = "libstdc++.so" if language == "C++" else "libc.so"
+    if not any(file.name.startswith(library) for file in taken):
+        msg = f"the {language} program was not linked with a {library} of the sysroot"
+        raise VerificationError(msg, "the link that -l asks for is missing at its source: reinstall the -dev package.")
 
 
 def _words_of_make(text: str) -> list[str]:

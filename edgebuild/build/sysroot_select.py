@@ -36,7 +36,7 @@ _SMALL_STATIC = re.compile(r"\w+_nonshared\.a|libgcc\w*\.a")
 _GCC_STATIC = re.compile(r"lib(?:gcc\w*|supc\+\+|stdc\+\+(?:fs)?|atomic|ssp_nonshared)\.a")
 # Kernel and firmware, other languages' libraries, converters: nothing links to them.
 _NO_LIBRARIES = re.compile(
-    r"(?:firmware|modules|debug|locale|jvm|ghc|ocaml|ruby|nodejs|node_modules|git-core|valgrind|rustlib|go-[\d.]+)/.*"
+    r"(?:gcc-cross|firmware|modules|debug|locale|jvm|ghc|ocaml|ruby|nodejs|node_modules|git-core|valgrind|rustlib|go-[\d.]+)/.*"
     r"|(?:.*/)?(?:gconv|perl\d?|perl-base|dist-packages|site-packages|__pycache__)/.*"
 )
 _PYTHON = re.compile(

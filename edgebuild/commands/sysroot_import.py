@@ -230,6 +230,7 @@ _WORDS = {
     "foreign": "files left out that are for another machine",
     "stale": "static libraries left out that are of another C library",
     "damaged": "files left out that are neither ELF nor text",
+    "unreadable": "files left out that this login may not read",
     "scripts": "linker scripts that name what is not there",
 }
 
@@ -251,6 +252,7 @@ def _show_import(
         "stale": list(judgement.stale),
         "damaged": list(judgement.damaged),
         "scripts": list(judgement.scripts),
+        "unreadable": list(imported.unreadable),
     }
     if as_json:
         print_json(

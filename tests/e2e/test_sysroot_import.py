@@ -15,18 +15,19 @@ from edgebuild.build.root_source import FolderRoot
 from edgebuild.build.sysroot import provide_sysroot
 from edgebuild.build.sysroot_proof import prove_sysroot, write_linker
 from edgebuild.build.toolchain import provide_tools
-from edgebuild.config.targets import load_sysroot, load_target, load_toolchain
+from edgebuild.config.contracts import load_contract
+from edgebuild.config.targets import load_sysroot, load_toolchain
 from edgebuild.deploy.collect import BoxRoot
 from edgebuild.deploy.ssh import connect
 from edgebuild.deploy.transport import Login
-from edgebuild.errors import EdgebuildError, VerificationError
+from edgebuild.errors import VerificationError
 from edgebuild.model.box import Address
 from edgebuild.model.product import Sysroot
 from edgebuild.run import run
 from edgebuild.workspace import Workspace
 from tests.boxes import Box, Rack, Relay
 from tests.e2e.deploying import reach
-from tests.e2e.harness import ARM, Ended, edgebuild
+from tests.e2e.harness import Ended, call, edgebuild
 
 LIB, GCC = "usr/lib/aarch64-linux-gnu", "usr/lib/gcc/aarch64-linux-gnu/10"
 # What of each kind the box's packages are known to have (libc6-dev, libstdc++-10-dev, zlib1g-dev, libpython3.9-dev).
@@ -37,6 +38,7 @@ MUST_HAVE = (
     f"{GCC}/libstdc++.so", f"{GCC}/include/arm_neon.h", "lib/ld-linux-aarch64.so.1", "etc/os-release",
 )  # fmt: skip
 MUST_NOT_HAVE = (f"{LIB}/libc.a", f"{LIB}/libpthread.a", "usr/bin/bash", "etc/passwd", "usr/lib/python3.9/os.py")
+DOCKER = os.environ.get("DOCKER", "docker")
 _PROGRAM = """\
 #include <zlib.h>
 #include <filesystem>
@@ -122,15 +124,48 @@ def test_an_image_of_it_gives_the_same_bytes(
 ) -> None:
     """Packed on this machine, where nothing follows links."""
     tarball = tmp_path / "root.tar"
-    run_here("tar", "-C", box.path(""), "--exclude=./proc", "--exclude=./dev", "-cf", tarball, ".")
+    call("tar", "-C", box.path(""), "--exclude=./proc", "--exclude=./dev", "-cf", tarball, ".", timeout_s=300).succeed()
     document = import_from(tmp_path, "from-image", tarball, "--no-test", env=fresh).json()
     assert document["tree"] == imported["tree"]
 
 
-def run_here(*words: str | Path) -> None:
-    from tests.e2e.harness import call
+def test_an_image_in_the_engine_gives_the_same_bytes(
+    imported: dict[str, Any], box: Box, tmp_path: Path, fresh: dict[str, str]
+) -> None:
+    name = f"edgebuild-test-root:{os.getpid()}"
+    tarball = tmp_path / "root.tar"
+    call("tar", "-C", box.path(""), "--exclude=./proc", "--exclude=./dev", "-cf", tarball, ".", timeout_s=300).succeed()
+    call(DOCKER, "import", tarball, name, timeout_s=300).succeed()
+    try:
+        document = import_from(tmp_path, "from-engine", name, "--no-test", env=fresh).json()
+    finally:
+        call(DOCKER, "image", "rm", name, timeout_s=60).succeed()
+    assert document["tree"] == imported["tree"]
 
-    call(*words, timeout_s=300).succeed()
+
+def test_the_same_box_before_usr_merge_gives_the_same_bytes(
+    imported: dict[str, Any], box: Box, tmp_path: Path, fresh: dict[str, str]
+) -> None:
+    """What Debian's packages of then have in /lib, in a real folder of that name."""
+    split = tmp_path / "root"
+    for place in ("usr/include", "usr/lib", "etc"):
+        shutil.copytree(box.path(place), split / place, symlinks=True)
+    early = split / "lib/aarch64-linux-gnu"
+    early.mkdir(parents=True)
+    names = ("libc", "libm", "libdl", "libpthread", "libz", "libgcc_s", "ld", "ld-linux-aarch64", "librt", "libutil")
+    moved = [path for path in (split / LIB).iterdir() if is_early(path.name, names)]
+    for path in moved:
+        path.rename(early / path.name)
+    (split / "usr/lib/ld-linux-aarch64.so.1").rename(split / "lib/ld-linux-aarch64.so.1")
+    assert len(moved) > 15
+    document = import_from(tmp_path, "split", split, "--no-test", env=fresh).json()
+    assert (document["tree"], document["links_left_out"]) == (imported["tree"], [])
+
+
+def is_early(file: str, names: tuple[str, ...]) -> bool:
+    """libc.so.6, libc-2.31.so, ld-2.31.so, but neither libc.so nor libc.a."""
+    stem = file.split(".so")[0].split("-2.31")[0]
+    return stem in names and (".so." in file or file.endswith("-2.31.so"))
 
 
 def test_a_transfer_that_is_cut_goes_on(
@@ -167,7 +202,7 @@ def test_a_program_built_against_it_runs_on_the_box(
 @pytest.mark.parametrize(
     ("gone", "language"),
     [
-        ("usr/include/gnu/libc-version.h", "C"),
+        ("usr/include/dlfcn.h", "C"),
         (f"{LIB}/Scrt1.o", "C"),
         (f"{LIB}/libc_nonshared.a", "C"),
         (f"{LIB}/libpthread.so.0", "C"),
@@ -176,7 +211,7 @@ def test_a_program_built_against_it_runs_on_the_box(
         (f"{GCC}/libgcc.a", "C"),
         ("usr/include/aarch64-linux-gnu/c++/10/bits/c++config.h", "C++"),
         (f"{GCC}/libstdc++.so", "C++"),
-        (f"{LIB}/libgcc_s.so.1", "C++"),
+        (f"{LIB}/libgcc_s.so.1", "C"),
     ],
 )
 def test_a_sysroot_that_lacks_one_file_is_not_proven(
@@ -198,8 +233,7 @@ def link_or_copy(source: str, target: str) -> None:
 def test_python_comes_along_where_it_is_wanted(box: Box, cache: Workspace, tmp_path: Path) -> None:
     import_from(tmp_path, "with-python", box.path(""), "--with-python", "--no-test").succeed()
     sysroot = sysroot_of("with-python", tmp_path, cache)
-    contract = load_target(ARM, cache).contract
-    words = ("-c", "import sys, json, sqlite3.dbapi2 if False else json; print(sys.version_info[:2])")
+    contract = load_contract("generic-arm64", cache).contract
     words = ("-c", "import sys, json, ctypes, math; print(sys.version_info[:2])")
     done = run(emulated_python(sysroot.arch, contract, sysroot, "3.9", words, ws=cache, timeout_s=120))
     assert done.stdout.strip() == "(3, 9)"
@@ -229,4 +263,4 @@ def test_a_box_without_headers_says_what_to_install(rack: Rack, tmp_path: Path, 
     plain = rack.add("openssh", "plain")
     ended = import_from(tmp_path, "plain", *reach(plain), env=fresh)
     assert ended.code == 3 and "no headers of the C library" in ended.stderr and "libc6-dev" in ended.stderr
-    assert issubclass(VerificationError, EdgebuildError) and not (tmp_path / "sysroots").exists()
+    assert not (tmp_path / "sysroots").exists()

@@ -218,8 +218,11 @@ def test_an_imported_sysroot_is_not_locked_but_imported_again(box: Path, ws: Wor
 class Compiler:
     """Acts as clang and the emulator. stray: a file that it would take from elsewhere."""
 
-    def __init__(self, root: Path, *, stray: str = "", says: str = "C 42 2.31", fails: bool = False) -> None:
+    def __init__(
+        self, root: Path, *, stray: str = "", says: str = "C 42 2.31", fails: bool = False, static: bool = False
+    ) -> None:
         self.root, self.stray, self.says, self.fails = root, stray, says, fails
+        self.libc = "" if static else root / LIB / "libc.so.6"
 
     def __call__(self, command: Command, *, log_file: Path | None = None, check: bool = True) -> Completed:
         words = command.argv
@@ -231,7 +234,7 @@ class Compiler:
             return Completed(0)
         if "-Wl,--trace" in words:
             crt = self.stray if self.stray.endswith(".o") else f"{self.root}/{LIB}/crt1.o"
-            return Completed(0, f"{crt}\n{self.root}/{LIB}/libc_nonshared.a(at.oS)\n")
+            return Completed(0, f"{crt}\n{self.root}/{LIB}/libc_nonshared.a(at.oS)\n{self.libc}\n")
         return Completed(0, f"{self.says}\n")
 
 
@@ -242,6 +245,7 @@ class Compiler:
         ({"fails": True}, "does not build against it"),
         ({"says": "C 42 2.36"}, "ends with 0 in it: C 42 2.36"),
         ({"stray": "/usr/include/stdio.h"}, "header from outside the sysroot: /usr/include/stdio.h"),
+        ({"static": True}, "not linked with a libc.so"),
         ({"stray": "/usr/lib/crt1.o"}, "file from outside the sysroot: /usr/lib/crt1.o"),
     ],
 )
@@ -256,3 +260,10 @@ def test_the_proof_fails_on_what_is_no_sysroot(
         return
     with pytest.raises(VerificationError, match=message):
         prove_sysroot(sysroot, box.parent, ws=ws, run=Compiler(box, **how))
+
+
+def test_of_two_c_libraries_the_one_to_link_with_counts(box: Path, ws: Workspace) -> None:
+    """A foreign architecture's runtime, as a multiarch box has it, comes first by name and has no start-up files."""
+    write_root(box, {"usr/lib/a-linux-gnu/libc.so.6": elf(INTEL, banner("2.36"))})
+    found = survey(FolderRoot(box), ImportWish(), ws=ws)
+    assert (found.arch.name, found.glibc) == ("aarch64", "2.31")

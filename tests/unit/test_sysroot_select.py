@@ -224,6 +224,7 @@ def test_a_library_with_headers_but_without_its_link_is_told() -> None:
         file("usr/include/foo.h"), file(f"{LIB}/libfoo.so.1"), file(f"{LIB}/libfoo.so.1.2"),
         file("usr/include/bar/bar.h"), file(f"{LIB}/libbar.so.2"), link(f"{LIB}/libbar.so", "libbar.so.2"),
         file(f"{LIB}/libprivate.so.5"),
+        file("usr/include/pthread.h"), file(f"{LIB}/libpthread.so.0"), file(f"{LIB}/libpthread.a", 8),
     )  # fmt: skip
     assert without_link(found) == ("libfoo.so.1",)
 
