@@ -184,7 +184,7 @@ def _too_new(
     if not has:
         # Where the library itself is missing that has been said.
         if all(library in libraries for library in mount.needed):
-            message = f"is laid into the image by the host and needs {family}_{version}, {_shown(image)} has no {family}"
+            message = f"is laid into the image by the host and needs {family}_{version}, {_shown(image)} has none"
             yield _finding("A130", image, message, "base it on a release as new as the host.", file=mount.path)
         return
     found, provider = max(has)
