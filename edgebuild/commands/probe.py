@@ -19,12 +19,16 @@ from edgebuild.config.probe_rules import load_probe_rules
 from edgebuild.deploy.ssh import connect
 from edgebuild.deploy.transport import ConnectionLost
 from edgebuild.errors import BoxPending, ConfigError
+from edgebuild.inputs.artifact import open_artifact
+from edgebuild.inputs.engine import PREFIX as ENGINE_PREFIX
+from edgebuild.inputs.engine import open_engine_image
 from edgebuild.model.box import parse_address
 from edgebuild.model.contract import Contract, EngineFacts, Provided
 from edgebuild.probe.contract import ALL_BYTES, probe
 from edgebuild.probe.live import LiveBox
 from edgebuild.probe.root import RootFolder
 from edgebuild.probe.view import Source
+from edgebuild.workspace import Workspace
 
 _DEFAULT_MB = 64
 
@@ -82,9 +86,7 @@ def _source(ctx: Context, asked: Wish, root: Path | None, image: str | None) -> 
         yield RootFolder(root, ctx.ws)
         return
     if image:
-        from edgebuild.inputs import image_root
-
-        with image_root(image, ws=ctx.ws) as folder:
+        with _image_root(image, ctx.ws) as folder:
             yield RootFolder(folder, ctx.ws, word="image", place=image)
         return
     spec = asked.box()
@@ -95,6 +97,26 @@ def _source(ctx: Context, asked: Wish, root: Path | None, image: str | None) -> 
             yield LiveBox(transport.call, transport.address, ctx.ws)
     except ConnectionLost as err:  # in the middle of nothing: it was only asked
         raise BoxPending(err.message, "run it again; nothing was changed.") from err
+
+
+@contextlib.contextmanager
+def _image_root(image: str, ws: Workspace) -> Iterator[Path]:
+    """image: an archive or layout, else a reference in the local engine. Gone afterwards."""
+    if not Path(image).exists():
+        with open_engine_image(image.removeprefix(ENGINE_PREFIX)) as kept, ws.scratch("image") as scratch:
+            archive = scratch / "image.tar"
+            kept.save(archive, ws=ws)
+            with _image_root(str(archive), ws) as folder:
+                yield folder
+        return
+    with ws.log.step(f"Unpacking {Path(image).name}"):
+        opened = contextlib.ExitStack()
+        artifact = opened.enter_context(open_artifact(Path(image), ws=ws))
+    with opened:
+        if artifact.kind not in ("image", "tar"):
+            msg = f"--image: {image} is a {artifact.kind}, not an image"
+            raise ConfigError(msg, "--root is for a folder; an image is an archive of `docker save`, or an OCI layout.")
+        yield artifact.root
 
 
 def contract_name(origin: str, *, is_box: bool) -> str:

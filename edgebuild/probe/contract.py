@@ -116,10 +116,8 @@ def _contract(word: str, view: View, reading: _Reading, title: str, mounts: tupl
     found = reading.found
     libraries, symbols = lib.provided_libraries(found, reading.names)
     cpu = read_cpu(view.texts.get("/proc/cpuinfo"), found.arch)
-    engine: EngineFacts | Literal["none"] | None = None
-    if (name := find_engine(view)) == "none":
-        engine = "none"
-    elif name:
+    engine: EngineFacts | Literal["none"] = "none"
+    if (name := find_engine(view)) != "none":
         laid = None if mounts is None else mounted_files(reading.mounted)
         engine = engine_facts(view, name, found.folders, laid)
     space = software.free_space(view)

@@ -32,11 +32,8 @@ _LIBRARY = re.compile(r".+\.so(\.[\w.+-]+)*")
 _PLAIN_RUNTIMES = ("", "runc", "crun", "io.containerd.runc.v2")
 
 
-def find_engine(view: View) -> EngineName | Literal["none"] | None:
-    """None: unknown, because the program folders could not be listed."""
+def find_engine(view: View) -> EngineName | Literal["none"]:
     programs = {name for folder in program_folders(view) for name in view.entries.get(view.real[folder], ())}
-    if not programs:
-        return None
     return next((name for name, signs in _PROGRAMS.items() if programs.intersection(signs)), "none")
 
 

@@ -23,21 +23,19 @@ _PYTHON = re.compile(r"python(?P<version>3\.\d+)")
 _SOABI = re.compile(r".+\.(?P<soabi>cpython-3\d+[a-z]*-[\w-]+)\.so")
 
 
-def find_programs(view: View) -> tuple[str, ...] | None:
-    """Interpreters that may be started, by every path that leads to them; None where no folder could be listed."""
+def find_programs(view: View) -> tuple[str, ...]:
+    """Interpreters that may be started, by every path that leads to them."""
     paths = [
         posixpath.join(folder, name)
         for folder in program_folders(view)
         for name, entry in view.entries.get(view.real[folder], {}).items()
         if entry.executable and _INTERPRETER.fullmatch(name)
     ]
-    return tuple(sorted(paths)) or None
+    return tuple(sorted(paths))
 
 
-def find_pythons(view: View) -> tuple[PythonFacts, ...] | None:
+def find_pythons(view: View) -> tuple[PythonFacts, ...]:
     """Interpreters by version; of several of one version the first in PATH's usual order."""
-    if not program_folders(view):
-        return None
     order = ("/usr/local/bin", "/usr/bin", "/bin")
     folders = sorted(program_folders(view), key=lambda each: order.index(each) if each in order else len(order))
     found: dict[str, PythonFacts] = {}
