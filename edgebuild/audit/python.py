@@ -6,6 +6,8 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterator
 
+import msgspec
+
 from edgebuild.audit.finding import box, finding
 from edgebuild.audit.python_abi import check_abi
 from edgebuild.audit.python_modules import Module, groups_of, imports, modules_of, pythons_of, shown
@@ -19,16 +21,19 @@ _PROBE = "`edgebuild probe` finds them on a box: pythons in the contract."
 
 
 def check_python(tree: TreeFacts, provided: Provided) -> Iterator[Finding]:
-    """A121 to A124 and A126."""
+    """A121 to A124 and A126. tree: with its files of other machines, whose names and tags may be what is wrong."""
     contract = provided.contract
-    modules, pythons = modules_of(tree), pythons_of(tree, contract)
-    disagreements = [*_wrong_suffixes(modules, contract), *check_tags(tree, modules)]
+    disagreements = [*_wrong_suffixes(modules_of(tree), contract), *check_tags(tree, modules_of(tree))]
     yield from disagreements
+    right = tuple(elf for elf in tree.elves if elf.machine == ARCHES[contract.arch].elf_machine)
+    # Whatever else such a wheel lacks: it must be built again, or another one taken.
+    wrong = len(right) < len(tree.elves) or any(each.severity == "error" for each in disagreements)
+    tree = msgspec.structs.replace(tree, elves=right)
+    modules, pythons = modules_of(tree), pythons_of(tree, contract)
     yield from check_promise(tree)
-    wrong = any(each.severity == "error" for each in disagreements)
     unfit = [] if wrong else list(check_wheel_fits(tree, contract, pythons))
     yield from unfit
-    if not unfit and not wrong:
+    if not unfit and not any(each.severity == "error" for each in disagreements):
         yield from _modules_fit(modules, pythons, tree, contract)
     yield from check_abi(modules, pythons, tree, provided)
     yield from _compiled(tree, pythons, contract)
