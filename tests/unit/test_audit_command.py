@@ -1,8 +1,9 @@
-"""`edgebuild audit PATH`: any form in which libraries travel, an exit code per ending, and no harm from archives."""
+"""`edgebuild audit`: any form in which libraries travel, an exit code per ending, and no harm from archives."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import json
 import tarfile
@@ -10,17 +11,31 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
-from edgebuild.commands.audit import command, read_any
-from edgebuild.commands.context import Context
-from edgebuild.errors import AuditError, ConfigError, VerificationError
+from edgebuild.audit.codes import CODES, page
+from edgebuild.commands.audit import command, complete_codes
+from edgebuild.commands.context import Context, complete_contracts
+from edgebuild.errors import ConfigError, VerificationError
+from edgebuild.inputs import read_artifact
+from edgebuild.log import Log
+from edgebuild.model.elf import ElfFacts
+from edgebuild.model.finding import Finding
 from edgebuild.run import run
 from edgebuild.workspace import Workspace
 from tests.elf_writer import Elf, write_elf
+from tests.unit.test_origin import LLD, archive, object_file
 
-PROGRAM = Elf(needed=("libx.so.1", "libc.so.6"), runpath="$ORIGIN/../lib", needs={"libc.so.6": {"GLIBC_2.17": ("f",)}})
+REFUSED = 5
+WHEEL = "x-1-cp39-cp39-linux_aarch64.whl"
+NO_CONTEXT = click.Context(command)
+NO_PARAMETER = click.Option(["--x"])
+
+PROGRAM = Elf(
+    needed=("libx.so.1", "libc.so.6"), runpath="$ORIGIN/../lib", needs={"libc.so.6": {"GLIBC_2.17": ("puts",)}}
+)
 
 
 @pytest.fixture
@@ -42,70 +57,194 @@ def as_tarball(tree: Path, path: Path) -> Path:
 
 def as_wheel(tree: Path, path: Path) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x-1.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: cp39-cp39-linux_aarch64\n")
         for file in tree.rglob("*"):
             if file.is_file():
                 archive.write(file, file.relative_to(tree))
     return path
 
 
-def invoke(ws: Workspace, *args: str | Path) -> tuple[str, BaseException | None]:
-    result = CliRunner().invoke(command, [str(arg) for arg in args], obj=Context(ws, run))
-    return result.stdout, result.exception
+def read_any(path: Path, ws: Workspace) -> tuple[ElfFacts, ...]:
+    return read_artifact(path, ws=ws).elves
+
+
+def invoke(ws: Workspace, *args: str | Path) -> Result:
+    """Refusals are exit codes; errors are raised. These files have no code to disassemble."""
+    words = ["--no-isa", *(str(arg) for arg in args)]
+    return CliRunner().invoke(command, words, obj=Context(ws, run), standalone_mode=False, catch_exceptions=False)
 
 
 def test_a_folder_that_holds_all_it_needs_passes_with_a_table(tree: Path, ws: Workspace) -> None:
-    assert invoke(ws, tree, "--target", "generic-arm64") == (
-        "file             GLIBC  GLIBCXX\nbin/program      2.17   -\nlib/libx.so.1.2  -      -\n",
-        None,
+    result = invoke(ws, tree, "--target", "generic-arm64")
+    assert result.return_value == 0
+    assert result.stdout == (
+        "file             GLIBC  GLIBCXX\nbin/program      2.17   -\nlib/libx.so.1.2  -      -\n"
+        f"{tree} on generic-arm64: passes\n"
     )
 
 
 def test_a_tarball_is_audited_with_its_links(tree: Path, tmp_path: Path, ws: Workspace) -> None:
-    assert invoke(ws, as_tarball(tree, tmp_path / "x.tar.gz"), "--target", "generic-arm64")[1] is None
+    assert invoke(ws, as_tarball(tree, tmp_path / "x.tar.gz"), "--target", "generic-arm64").return_value == 0
     assert list((ws.cache / "work").iterdir()) == []
 
 
 def test_a_wheel_is_audited_by_what_it_holds(tree: Path, tmp_path: Path, ws: Workspace) -> None:
-    assert [elf.name for elf in read_any(as_wheel(tree, tmp_path / "x.whl"), ws)] == [
-        "bin/program",
-        "lib/libx.so.1",
-        "lib/libx.so.1.2",
-    ]
+    wheel = as_wheel(tree, tmp_path / WHEEL)
+    assert [elf.name for elf in read_any(wheel, ws)] == ["bin/program", "lib/libx.so.1", "lib/libx.so.1.2"]
 
 
-def test_a_finding_ends_with_an_audit_error_that_names_it(tree: Path, ws: Workspace) -> None:
+@pytest.fixture
+def broken(tree: Path) -> Path:
+    """Its library is not found any more."""
     (tree / "lib/libx.so.1").unlink()
-    stdout, error = invoke(ws, tree, "--target", "generic-arm64")
-    assert isinstance(error, AuditError)
-    assert error.exit_code == 5
-    assert "  bin/program: needs libx.so.1" in error.message.splitlines()
-    assert stdout == ""
+    return tree
 
 
-def test_json_carries_facts_and_findings_of_the_same_refusal(tree: Path, ws: Workspace) -> None:
-    (tree / "lib/libx.so.1").unlink()
-    stdout, error = invoke(ws, tree / "bin/program", "--target", "arm64", "--json")
-    assert isinstance(error, AuditError)
-    document = json.loads(stdout)
-    assert document["schema"] == "edgebuild.audit/1"
+def test_a_refusal_names_cause_remedy_and_explanation_and_ends_with_5(broken: Path, ws: Workspace) -> None:
+    result = invoke(ws, broken, "--target", "generic-arm64")
+    assert result.return_value == REFUSED
+    head, place, remedy, explained, _, verdict = result.stdout.splitlines()
+    assert head == "A103 needs a library that is neither bundled nor on the box"
+    assert place.startswith("  bin/program: needs libx.so.1")
+    assert remedy.startswith("    remedy: ")
+    assert explained == "    explained: edgebuild audit --explain A103"
+    assert verdict == f"{broken} on generic-arm64: refused: 1 error"
+
+
+def test_json_is_the_same_document_when_it_refuses(broken: Path, ws: Workspace) -> None:
+    result = invoke(ws, broken / "bin/program", "--target", "arm64", "--json")
+    assert result.return_value == REFUSED
+    document = json.loads(result.stdout)
+    assert document["schema"] == "edgebuild.audit/2"
+    assert document["path"] == str(broken / "bin/program")
     assert document["files"] == [{"name": "program", "kind": "shared", "needs": {"GLIBC": "2.17"}}]
-    assert [finding["code"] for finding in document["findings"]["generic-arm64"]] == ["A103", "A105"]
+    (verdict,) = document["verdicts"]
+    assert (verdict["target"], verdict["verdict"], verdict["waived"]) == ("generic-arm64", "refused", [])
+    assert [finding["code"] for finding in verdict["findings"]] == ["A103", "A105"]
+    assert verdict["findings"][0].keys() == Finding.__annotations__.keys()
+
+
+def test_several_artifacts_and_boxes_give_a_verdict_each(tree: Path, ws: Workspace) -> None:
+    program = tree / "bin/program"
+    result = invoke(ws, tree, program, "-t", "generic-*", "--contract", "generic-arm64")
+    assert result.return_value == REFUSED
+    verdicts = [line.removeprefix(str(tree)) for line in result.stdout.splitlines() if " on generic-" in line][-6:]
+    assert [line.partition(":")[0] for line in verdicts] == [
+        f"{what} on {box}"
+        for what in ("", "/bin/program")
+        for box in ("generic-arm64", "generic-x86_64", "generic-arm64")
+    ]
+    assert [line.partition(": ")[2].startswith("passes") for line in verdicts] == [True, False, True, *[False] * 3]
+    document = json.loads(invoke(ws, tree, program, "-t", "arm64", "--json").stdout)
+    assert document["schema"] == "edgebuild.audits/2"
+    assert [each["path"] for each in document["audits"]] == [str(tree), str(program)]
+
+
+def test_a_contract_of_ones_own_is_a_file(tree: Path, tmp_path: Path, ws: Workspace) -> None:
+    mine = tmp_path / "box.yaml"
+    mine.write_text(
+        "title: My box\narch: aarch64\ncpu: {model: x, emulated_as: cortex-a53, features: [fp, asimd]}\n"
+        'libraries: {libc.so.6: {GLIBC: "2.12"}}\npage_size: 4096\n'
+    )
+    result = invoke(ws, tree, "--contract", mine)
+    assert result.return_value == REFUSED
+    assert "needs GLIBC_2.17 (puts@GLIBC_2.17), but libc.so.6 of 'My box' ends at GLIBC_2.12" in result.stdout
+
+
+def test_a_projects_waiver_lets_pass_and_is_shown(broken: Path, ws: Workspace, tmp_path: Path) -> None:
+    waived = project(tmp_path, until="2999-01-01")
+    mine = dataclasses.replace(ws, project=waived)
+    result = invoke(mine, broken, "-t", "arm64")
+    assert result.return_value == 0
+    assert "waived: A103 bin/program: needs libx.so.1" in result.stdout
+    assert "(the box's own, ticket 7)" in result.stdout
+    assert result.stdout.endswith(": passes; 1 waived\n")
+    (verdict,) = json.loads(invoke(mine, broken, "-t", "arm64", "--json").stdout)["verdicts"]
+    assert (verdict["findings"], [each["code"] for each in verdict["waived"]]) == ([], ["A103"])
+
+
+def test_a_waiver_that_has_ended_is_told_and_does_not_count(broken: Path, ws: Workspace, tmp_path: Path) -> None:
+    result = invoke(dataclasses.replace(ws, project=project(tmp_path, until="2001-01-01")), broken, "-t", "arm64")
+    assert result.return_value == REFUSED
+    assert "its waiver ended on 2001-01-01 (the box's own, ticket 7)." in result.stdout
+
+
+def test_a_waiver_that_covers_nothing_is_told(tree: Path, ws: Workspace, tmp_path: Path) -> None:
+    said = io.StringIO()
+    loud = dataclasses.replace(ws, project=project(tmp_path, until="2999-01-01"), log=Log(said))
+    assert invoke(loud, tree, "-t", "arm64").return_value == 0
+    assert "the waiver of A103 (the box's own, ticket 7) covers nothing here" in said.getvalue()
+
+
+def project(folder: Path, *, until: str) -> Path:
+    (folder / "CMakeLists.txt").write_text("project(x)\n")
+    (folder / "edgebuild.yaml").write_text(
+        'name: x\nversion: "1"\ntargets: [generic-arm64]\nwaivers:\n'
+        f'  - {{code: A103, file: "bin/*", reason: "the box\'s own, ticket 7", until: {until}}}\n'
+    )
+    return folder
+
+
+def test_sarif_is_written_beside_the_verdict(broken: Path, ws: Workspace, tmp_path: Path) -> None:
+    result = invoke(ws, broken, "-t", "arm64", "--sarif", tmp_path / "deep/audit.sarif")
+    assert result.return_value == REFUSED
+    (run_of_box,) = json.loads((tmp_path / "deep/audit.sarif").read_text())["runs"]
+    assert [each["ruleId"] for each in run_of_box["results"]] == ["A103"]
+
+
+def test_a_link_map_names_who_brought_the_symbol_in(tree: Path, ws: Workspace, tmp_path: Path) -> None:
+    program = Elf(needed=("libc.so.6",), needs={"libc.so.6": {"GLIBC_2.99": ("f",)}})
+    (tree / "bin/program").write_bytes(write_elf(program))
+    (tmp_path / "libtrack.a").write_bytes(archive({"k.o": object_file(undefined=("f",))}))
+    link_map = tmp_path / "program.map"
+    link_map.write_text(LLD.replace("lib/libfoo.a(foo.o)", "libtrack.a(k.o)"))
+    result = invoke(ws, tree, "-t", "arm64", "--link-map", link_map)
+    assert result.return_value == REFUSED
+    assert ", brought in by libtrack.a(k.o)" in result.stdout
+
+
+def test_one_must_say_for_which_boxes(tree: Path, ws: Workspace) -> None:
+    with pytest.raises(ConfigError, match="say for which boxes"):
+        invoke(ws, tree)
+
+
+@pytest.mark.parametrize(("option", "name"), [("--target", "generic-arm63"), ("--contract", "generic-arm63")])
+def test_an_unknown_box_is_a_usage_error_with_a_suggestion(option: str, name: str, tree: Path, ws: Workspace) -> None:
+    with pytest.raises(ConfigError) as caught:
+        invoke(ws, tree, option, name)
+    assert "did you mean 'generic-arm64'?" in caught.value.hint
+
+
+def test_codes_are_explained_without_an_artifact(ws: Workspace) -> None:
+    assert invoke(ws, "--explain", "a102").stdout == page("A102")
+    with pytest.raises(ConfigError, match="no code 'A999'"):
+        invoke(ws, "--explain", "A999")
+
+
+def test_codes_are_listed(ws: Workspace) -> None:
+    lines = invoke(ws, "--codes").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["code", *CODES]
+
+
+def test_codes_and_contracts_complete(ws: Workspace) -> None:
+    assert complete_codes(NO_CONTEXT, NO_PARAMETER, "a10") == [code for code in CODES if code.startswith("A10")]
+    assert complete_contracts(NO_CONTEXT, NO_PARAMETER, "generic-a") == ["generic-arm64"]
 
 
 def test_a_file_of_another_kind_is_a_usage_error(tmp_path: Path, ws: Workspace) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("notes")
-    with pytest.raises(ConfigError, match=r"notes\.txt: neither a folder, an ELF file, a wheel nor a tarball"):
+    with pytest.raises(ConfigError, match=r"notes\.txt: neither a folder, an ELF file, a wheel, a package, a tarball"):
         read_any(path, ws)
 
 
-@pytest.mark.parametrize(("pack", "name"), [(as_wheel, "x.whl"), (as_tarball, "x.tar.gz")])
+@pytest.mark.parametrize(("pack", "name"), [(as_wheel, WHEEL), (as_tarball, "x.tar.gz")])
 def test_half_an_archive_is_called_damaged(
     pack: Callable[[Path, Path], Path], name: str, tree: Path, tmp_path: Path, ws: Workspace
 ) -> None:
     path = pack(tree, tmp_path / name)
     path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(VerificationError, match="damaged archive"):
+    with pytest.raises(VerificationError, match=r"damaged (archive|wheel)"):
         read_any(path, ws)
 
 
@@ -139,10 +278,11 @@ def test_a_member_that_would_leave_its_folder_is_refused(
 
 
 def test_a_hostile_zip_is_refused(tmp_path: Path, ws: Workspace) -> None:
-    with zipfile.ZipFile(tmp_path / "bad.whl", "w") as archive:
+    with zipfile.ZipFile(tmp_path / WHEEL, "w") as archive:
+        archive.writestr("x-1.dist-info/WHEEL", "Wheel-Version: 1.0\n")
         archive.writestr("../escaped", "x")
     with pytest.raises(VerificationError, match="would leave the folder"):
-        read_any(tmp_path / "bad.whl", ws)
+        read_any(tmp_path / WHEEL, ws)
 
 
 @pytest.mark.parametrize(
