@@ -47,7 +47,7 @@ def test_the_rate_of_advice_about_other_peoples_work_is_told(cache: Workspace) -
         advised += bool(possible)
         print(f"{sound.name:28} {len(verdict.findings):3} advice, {len(possible)} of them possible instructions")
     print(f"possible instructions: {advised} of {len(foreign)} artifacts")
-    assert advised < len(foreign)
+    assert advised <= len(foreign) // 2
 
 
 def test_the_corpus_is_as_large_as_promised() -> None:

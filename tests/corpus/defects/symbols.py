@@ -73,7 +73,7 @@ def newer_compiler_runtime(shop: Shop) -> None:
         "A102",
         "lib/libfilter.so",
         ("arc4random", "GLIBC_2.36"),
-        ("libentropy.a",),
+        ("libentropy.a|rebuild",),
         symbol="arc4random",
         origin=("libentropy.a", "entropy.o"),
     ),
@@ -83,10 +83,11 @@ def static_library_pulls_a_newer_symbol(shop: Shop) -> Made:
     """Our code is innocent: a member of a static library calls arc4random(), new in glibc 2.36. The link map tells."""
     entropy = shop.gcc(shop.bench / "entropy.o", ENTROPY, "-c", "-fPIC")
     other = shop.gcc(shop.bench / "other.o", "int other(void) { return 3; }\n", "-c", "-fPIC")
-    shop.call("aarch64-linux-gnu-ar", "rcs", "libentropy.a", other, entropy)
+    shop.call("aarch64-linux-gnu-ar", "rcs", "../libentropy.a", other, entropy)
     source = "unsigned entropy_seed(void);\nunsigned filter(void) { return entropy_seed() & 1; }\n"
-    link_map = shop.folder / "filter.map"
-    shop.library("lib/libfilter.so", source, "libentropy.a", f"-Wl,-Map={link_map}")
+    link_map = shop.folder / "maps" / "filter.map"  # the archive has the same relative name from here and from the bench
+    link_map.parent.mkdir()
+    shop.library("lib/libfilter.so", source, "../libentropy.a", f"-Wl,-Map={link_map}")
     return Made(shop.tree, ("--link-map", str(link_map)))
 
 
