@@ -14,13 +14,39 @@ from edgebuild.audit.load import file_names
 from edgebuild.audit.python_modules import Module, imports, python_symbols
 from edgebuild.model.contract import Provided, PythonFacts
 from edgebuild.model.elf import ElfFacts, parse_version
-from edgebuild.model.finding import Finding
+from edgebuild.model.finding import Finding, Severity
 from edgebuild.model.tree import TreeFacts, WheelFacts
 
 _SHOWN = 3
 _ABI3_TAG = re.compile(r"cp3(\d+)-abi3t?-")
 _CPYTHON_TAG = re.compile(r"cp3(\d+)-")
 _SAMPLE = "PyLong_FromLong"  # that every interpreter's own file exports; a start program that only links libpython not
+
+
+# Exported by CPython before they joined the stable ABI, which many modules use all the same. Source: dynamic symbols of
+# Debian's python3.9 (3.9.2), python3.11 (3.11.2) and python3.13 (3.13.5), against stable_abi().
+_EXPORTED_EARLIER = {
+    (3, 9): """
+        PyBuffer_FillContiguousStrides PyBuffer_FillInfo PyBuffer_FromContiguous PyBuffer_GetPointer
+        PyBuffer_IsContiguous PyBuffer_Release PyBuffer_SizeFromFormat PyBuffer_ToContiguous PyFrame_GetCode
+        PyFrame_GetLineNumber PyMem_RawCalloc PyMem_RawFree PyMem_RawMalloc PyMem_RawRealloc PyMemoryView_FromBuffer
+        PyModule_AddType PyObject_CallFinalizerFromDealloc PyObject_CallNoArgs PyObject_CheckBuffer PyObject_CopyData
+        PyObject_GenericGetDict PyObject_GetBuffer PyObject_VectorcallMethod PySys_Audit PyThreadState_GetFrame
+        PyThreadState_GetID PyThreadState_GetInterpreter PyType_FromModuleAndSpec PyType_GetModule
+        PyType_GetModuleState PyUnicode_AsUTF8AndSize PyVectorcall_Call Py_FileSystemDefaultEncodeErrors
+        Py_GetArgcArgv""",
+    (3, 11): "PyObject_Vectorcall PyType_GetModuleByDef",
+    (3, 13): """
+        PyCriticalSection2_Begin PyCriticalSection2_End PyCriticalSection_Begin PyCriticalSection_End
+        PyDict_SetDefaultRef PyLong_AsNativeBytes PyLong_FromNativeBytes PyLong_FromUnsignedNativeBytes""",
+}
+
+
+@lru_cache(maxsize=1)
+def exported_since() -> Mapping[str, tuple[int, ...]]:
+    """Symbol of the stable ABI -> a Python from which on every one exports it."""
+    earlier = {name: version for version, names in _EXPORTED_EARLIER.items() for name in names.split()}
+    return {**stable_abi(), **earlier}
 
 
 @lru_cache(maxsize=1)
@@ -92,7 +118,11 @@ def _beyond_stable(
         declared = f"is declared for Python {_dotted(floor)} and later" if floor else f"meets Python {_dotted(limit)}"
         message = f"{declared} and uses {_list(later)}, in the stable ABI since {first} only"
         hint = f"set Py_LIMITED_API to 3.{limit[1]} when compiling, or tag it for Python {first} and later."
-        yield finding("A123", module.elf, message, hint, symbol=later[0])
+        # A broken promise to older Pythons, but no harm where the box's own have these symbols.
+        versions = [parse_version(each.version) for each in pythons or ()]
+        is_there = bool(versions) and all(exported_since()[name] <= min(versions) for name in later)
+        severity: Severity = "advice" if is_there else "error"
+        yield finding("A123", module.elf, message, hint, severity, symbol=later[0])
 
 
 def _dotted(version: tuple[int, ...]) -> str:

@@ -21,9 +21,12 @@ _LIBRARY_FOLDERS = ("usr/lib/aarch64-linux-gnu", "usr/lib")
 
 @dataclass(frozen=True)
 class Trial:
-    """Something that has to work. what: a path below the artifact's folder, or a module's name."""
+    """Something that has to work. what: a path below the artifact's folder, or a module's name.
 
-    kind: Literal["start", "open", "import"]
+    arguments: of a program; of a script its interpreter alone.
+    """
+
+    kind: Literal["start", "script", "open", "import"]
     what: str
     arguments: tuple[str, ...] = ()
 
@@ -84,7 +87,11 @@ def _trials(folder: Path, spec: DebSpec) -> Iterator[Trial]:
         if path.is_symlink() or not path.is_file() or path.is_relative_to(folder / "usr/share"):
             continue
         with path.open("rb") as file:
-            if file.read(4) != b"\x7fELF":
+            head = file.read(4)
+            if head[:2] == b"#!" and path.stat().st_mode & 0o100:
+                interpreter = (head + file.readline())[2:].decode().split()[0]
+                yield Trial("script", path.relative_to(folder).as_posix(), (interpreter,))
+            if head != b"\x7fELF":
                 continue
             elf = ELFFile(file)
             is_program = elf["e_type"] == "ET_EXEC" or any(s["p_type"] == "PT_INTERP" for s in elf.iter_segments())

@@ -89,6 +89,11 @@ def _command(trial: Trial, artifact: Artifact, root: Root, opener: Path) -> Comm
     match trial.kind:
         case "start":
             argv = (target, *trial.arguments)
+        case "script":
+            # Its interpreter reads the whole of it and does nothing: what it would call is not in question.
+            (interpreter,) = trial.arguments
+            only_read = "-c" if interpreter.endswith("perl") else "-n"
+            argv = (f"{root.sysroot.root}{interpreter}", only_read, target)
         case "open":
             argv = (str(opener), target)
         case "import":
@@ -105,6 +110,10 @@ def _command(trial: Trial, artifact: Artifact, root: Root, opener: Path) -> Comm
 
 
 def _try(trial: Trial, artifact: Artifact, root: Root, opener: Path) -> Observed:
+    if trial.kind == "script" and not Path(f"{root.sysroot.root}{trial.arguments[0]}").is_file():
+        return Observed(
+            False, f"{trial.what}: {trial.arguments[0]}: No such file"
+        )  # as execve: the emulator says nothing
     try:
         done = run(_command(trial, artifact, root, opener), check=False)
     except BuildError as err:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from edgebuild.build.emulate import find_emulator, provide_run_root
 from edgebuild.build.sysroot import provide_sysroot
+from edgebuild.config.probe_rules import load_probe_rules
 from edgebuild.config.targets import recipe_digest
 from edgebuild.config.yaml import load_yaml
 from edgebuild.digest import digest_of, sha256_file
@@ -14,8 +17,9 @@ from edgebuild.model.arch import ARCHES
 from edgebuild.model.contract import CpuSpec, Provided
 from edgebuild.model.product import Sysroot
 from edgebuild.model.recipe import SysrootLock, SysrootRecipe
+from edgebuild.probe.contract import ALL_BYTES, probe
+from edgebuild.probe.root import RootFolder
 from edgebuild.workspace import Workspace
-from tests.truth.contracts import contract_of
 from tests.truth.recipe import HERE, ROOTS
 
 # Everything is switched on: what the loader does is asked here, not what a CPU lacks. The cheap variant of pointer
@@ -34,6 +38,8 @@ CPU = CpuSpec(
         "CPU revision": "3",
     },
 )
+_PAGE_BYTES = 4096
+_FREE_BYTES = 16 << 30
 KERNEL = "6.1"  # Debian 12's; told to the emulator and to the contract
 
 
@@ -71,5 +77,15 @@ def _provide(name: str, ws: Workspace) -> Root:
         python=python,
         prefix=(str(emulator), "-cpu", CPU.emulated_as, "-r", f"{KERNEL}.0", "-L", str(run_root)),
         digest=digest_of([sysroot.digest, sha256_file(emulator), CPU.emulated_as, CPU.cpuinfo, KERNEL]),
-        provided=contract_of(sysroot, python, CPU, KERNEL),
+        provided=_contract(sysroot, ws),
     )
+
+
+def _contract(sysroot: Sysroot, ws: Workspace) -> Provided:
+    """Probed from the files; what no file tells is the emulator's."""
+    source = RootFolder(sysroot.root, ws)
+    provided = probe(source, load_probe_rules(ws), title=sysroot.name, room_bytes=ALL_BYTES, log=ws.log)
+    contract = msgspec.structs.replace(
+        provided.contract, cpu=CPU, page_size=_PAGE_BYTES, kernel=KERNEL, free_bytes=_FREE_BYTES
+    )
+    return msgspec.structs.replace(provided, contract=contract)
