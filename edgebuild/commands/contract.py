@@ -7,20 +7,12 @@ from pathlib import Path
 import click
 import msgspec
 
-from edgebuild.commands.context import Context, json_option, print_json, print_table
+from edgebuild.commands.context import Context, complete_contracts, json_option, print_json, print_table
 from edgebuild.commands.probe import known_facts, unknown_facts
 from edgebuild.config.contracts import contract_names, find_contract, load_contract, render_contract, save_contract
 from edgebuild.errors import ConfigError, NotAvailable
-from edgebuild.log import Log
 from edgebuild.model.contract_diff import diff_contracts
 from edgebuild.model.contract_merge import merge_contracts
-from edgebuild.workspace import Workspace
-
-
-def complete_contracts(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """Tab completion. No command has begun then, so there is no Context."""
-    ws = Workspace.open(project=Path.cwd(), out=None, log=Log(quiet=True))
-    return [name for name in contract_names(ws) if name.startswith(incomplete)]
 
 
 @click.group("contract")

@@ -21,6 +21,7 @@ from edgebuild.probe.view import Fetched, View
 # Source: glibc, elf/dl-load.c, system_dirs.
 _SYSTEM_FOLDERS = re.compile(rb"(?:/[A-Za-z0-9._+/-]*lib[A-Za-z0-9._+/-]*/\0){2,}")
 _GLIBC = re.compile(rb"GNU C Library [^\n]*?release version (\d+\.\d+)")
+_LIBC = "libc.so.6"
 _LIBRARY = re.compile(r"[\w.+@~-]+\.so(\.[\w.+-]+)*")
 _LOADER = re.compile(r"ld-(?:linux|musl)-(?P<arch>[\w-]+)\.so\.\d+")
 _LOADER_ARCH: dict[str, ArchName] = {"aarch64": "aarch64", "x86-64": "x86_64", "x86_64": "x86_64"}
@@ -120,12 +121,12 @@ def read_library(found: Libraries, file: Fetched) -> None:
     if elf.machine != ARCHES[found.arch].elf_machine or elf.kind == "object":
         return
     found.read[file.path] = elf
-    if not found.glibc and (match := glibc_version(file.place)):
-        found.glibc = match
+    if elf.soname == _LIBC:
+        found.glibc = glibc_version(file.place)
 
 
 def glibc_version(path: Path) -> str:
-    """As the C library says it of itself; "" for any other file."""
+    """As the C library says it of itself; "" for another maker's."""
     match = _GLIBC.search(path.read_bytes())
     return match[1].decode() if match else ""
 

@@ -19,6 +19,8 @@ MARKER = "@edgebuild"
 _COMMAND = f"""echo {MARKER}; exec sh -c 'eval "$(cat)"'"""
 _PATIENCE_S = 120.0  # in which nothing at all comes: a slow box lists thousands of files before its first line
 _MAX_HEADER_BYTES = 8192
+_MAX_ANSWER_BYTES = 64 << 20
+_CHUNK_BYTES = 1 << 20
 _MAX_NOISE_BYTES = 1 << 20  # what a login may print before it runs our command
 # mode, links, owner, group, size, date (of busybox and GNU in the C locale, or of toybox), name
 _LS = re.compile(
@@ -55,7 +57,8 @@ class LiveBox:
     def look(self, rules: ProbeRules) -> View:
         """Raises BoxError, ConnectionLost."""
         heard = bytearray()
-        reply = self._call(_COMMAND, stdin=render_questions(rules), timeout_s=_PATIENCE_S, sink=heard.extend)
+        take = self._bounded(heard.extend, _MAX_ANSWER_BYTES)
+        reply = self._call(_COMMAND, stdin=render_questions(rules), timeout_s=_PATIENCE_S, sink=take)
         _, marker, answer = bytes(heard).partition(f"{MARKER}\n".encode())
         if not marker:
             raise self._no_shell(bytes(heard), reply)
@@ -67,7 +70,8 @@ class LiveBox:
             stream = scratch / "stream"
             with stream.open("wb") as file:
                 program = render_fetch(patterns, room_bytes)
-                reply = self._call(_COMMAND, stdin=program, timeout_s=_PATIENCE_S, sink=file.write)
+                write = self._bounded(file.write, room_bytes + _MAX_ANSWER_BYTES)
+                reply = self._call(_COMMAND, stdin=program, timeout_s=_PATIENCE_S, sink=write)
             with stream.open("rb") as file:
                 if not _skip_to_marker(file):
                     raise self._no_shell(b"", reply)
@@ -87,16 +91,37 @@ class LiveBox:
             if kind == "left":
                 left[path] = size_bytes
                 continue
-            if (content := file.read(size_bytes)) and len(content) < size_bytes:
-                continue  # the stream has ended; the next header says so
-            place.write_bytes(content)
-            take(Fetched(path, place))
-            place.unlink(missing_ok=True)
+            if _copy(file, place, size_bytes):  # or the stream has ended; the next header says so
+                take(Fetched(path, place))
+            place.unlink()
+
+    def _bounded(self, take: Callable[[bytes], object], limit_bytes: int) -> Callable[[bytes], None]:
+        """A box that sends without end must not fill this machine."""
+        room_bytes = limit_bytes
+
+        def bounded(chunk: bytes) -> None:
+            nonlocal room_bytes
+            room_bytes -= len(chunk)
+            if room_bytes < 0:
+                msg = f"{self.place}: sent more than it was asked for"
+                raise BoxError(msg, "what answers there is no shell of a box.")
+            take(chunk)
+
+        return bounded
 
     def _no_shell(self, heard: bytes, reply: Reply) -> BoxError:
         seen = " ".join((heard.decode("utf-8", "replace") + reply.stderr).split())[:200]
         msg = f"{self.place}: no POSIX shell answered there" + (f", but: {seen}" if seen else "")
         return BoxError(msg, "the login needs sh as its shell; a vendor's command line has to be left first.")
+
+
+def _copy(file: BinaryIO, place: Path, size_bytes: int) -> bool:
+    """False when there is less."""
+    with place.open("wb") as copy:
+        while size_bytes and (chunk := file.read(min(size_bytes, _CHUNK_BYTES))):
+            copy.write(chunk)
+            size_bytes -= len(chunk)
+    return size_bytes == 0
 
 
 def _skip_to_marker(file: BinaryIO) -> bool:

@@ -197,6 +197,19 @@ def test_a_stream_that_breaks_off_is_an_error(ws: Workspace) -> None:
     assert taken == []
 
 
+def test_a_box_that_never_stops_sending_does_not_fill_this_machine(ws: Workspace) -> None:
+    def call(command: str, *, stdin: bytes, timeout_s: float, sink: Callable[[bytes], object] | None) -> Said:
+        assert sink
+        sink(b"@edgebuild\n")
+        while True:
+            sink(bytes(16 << 20))
+
+    with pytest.raises(BoxError, match="sent more than it was asked for"):
+        LiveBox(call, "here", ws).fetch(["/lib/libc.so.6"], 1 << 20, lambda file: None)
+    with pytest.raises(BoxError, match="sent more than it was asked for"):
+        LiveBox(call, "here", ws).look(ProbeRules())
+
+
 def test_a_login_that_is_no_shell_is_told_apart(ws: Workspace) -> None:
     def call(command: str, *, stdin: bytes, timeout_s: float, sink: Callable[[bytes], object] | None) -> Said:
         assert sink
