@@ -13,8 +13,7 @@ import click
 import msgspec
 import yaml
 
-from edgebuild.build.root_image import image_layers, is_oci_layout
-from edgebuild.build.root_source import FolderRoot, LayersRoot
+from edgebuild.build.root_source import FolderRoot
 from edgebuild.build.sysroot import provide_sysroot
 from edgebuild.build.sysroot_import import Imported, Survey, receive, survey
 from edgebuild.build.sysroot_links import Plan, without_link
@@ -29,15 +28,16 @@ from edgebuild.deploy.collect import BoxRoot
 from edgebuild.deploy.ssh import connect
 from edgebuild.errors import ConfigError, NotAvailable
 from edgebuild.fetch import cached_path
+from edgebuild.inputs import open_artifact
+from edgebuild.inputs.engine import PREFIX, open_engine_image
+from edgebuild.model.arch import ARCHES, ArchName
 from edgebuild.model.product import Sysroot
 from edgebuild.model.recipe import ImportedTree, SysrootLock, SysrootRecipe
 from edgebuild.model.rootfile import ImportWish, RootSource
-from edgebuild.run import Command
 from edgebuild.workspace import Workspace, write_atomic
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 _TOOLCHAIN = "zig"  # whose clang and lld prove the sysroot
-_ENGINE_TIMEOUT_S = 1800
 _SHOWN = 5
 _HEADER = "# What `edgebuild sysroot import` took from a box; the lock beside it says which bytes.\n"
 
@@ -50,7 +50,7 @@ _HEADER = "# What `edgebuild sysroot import` took from a box; the lock beside it
 @click.option("--static", is_flag=True, help="Static libraries as well, where they fit the shared C library.")
 @click.option("--archive", type=click.Path(path_type=Path, dir_okay=False), help="Write the archive there, too.")
 @click.option("--url", default="", help="Where the archive will be found by other machines.")
-@click.option("--platform", default="", metavar="ARCH", help="Of an image with several: arm64, amd64.")
+@click.option("--arch", type=click.Choice([*ARCHES]), help="Of an image for several.")
 @click.option("--dry-run", is_flag=True, help="List and choose only: what would be taken, and how much of it sent.")
 @click.option("--no-test", is_flag=True, help="Without compiling, linking and running programs against it.")
 @reach_options
@@ -65,7 +65,7 @@ def import_sysroot(
     static: bool,
     archive: Path | None,
     url: str,
-    platform: str,
+    arch: ArchName | None,
     dry_run: bool,
     no_test: bool,
     ssh_key: Path | None,
@@ -82,7 +82,7 @@ def import_sysroot(
     file = _recipe_file(name, ctx.ws)
     wish = ImportWish(also=also, python=with_python, static=static)
     reach = Wish(source, ssh_key=ssh_key, known_hosts=known_hosts, via=via)
-    with _open_root(source, reach, platform, ctx) as root:
+    with _open_root(source, reach, arch, ctx) as root:
         found = survey(root, wish, ws=ctx.ws)
         if dry_run:
             _show_survey(name, found, as_json)
@@ -121,13 +121,11 @@ def _recipe_file(name: str, ws: Workspace) -> Path:
 
 
 @contextlib.contextmanager
-def _open_root(source: str, reach: Wish, platform: str, ctx: Context) -> Iterator[RootSource]:
+def _open_root(source: str, reach: Wish, arch: ArchName | None, ctx: Context) -> Iterator[RootSource]:
     path = Path(source)
-    if path.is_dir() and not is_oci_layout(path):
-        yield FolderRoot(path.absolute())
-    elif path.exists():
-        with ctx.ws.scratch("image") as scratch:
-            yield LayersRoot(source, image_layers(path, platform, scratch))
+    if path.exists():
+        with open_artifact(path.absolute(), ws=ctx.ws, arch=arch) as artifact:
+            yield FolderRoot(artifact.root, title=source)
     elif "@" in source and "@sha256:" not in source:
         transport = connect(reach.login(reach.box()))
         try:
@@ -137,17 +135,18 @@ def _open_root(source: str, reach: Wish, platform: str, ctx: Context) -> Iterato
     else:
         with ctx.ws.scratch("image") as scratch:
             saved = scratch / "saved.tar"
-            with ctx.ws.log.step(f"Saving image {source} of the local engine"):
-                _save_image(source, saved, ctx)
-            yield LayersRoot(source, image_layers(saved, platform, scratch))
+            _save_image(source.removeprefix(PREFIX), saved, ctx.ws)
+            with open_artifact(saved, ws=ctx.ws, arch=arch) as artifact:
+                yield FolderRoot(artifact.root, title=source)
 
 
-def _save_image(reference: str, place: Path, ctx: Context) -> None:
-    done = ctx.run(Command("docker", "image", "save", "-o", place, reference, timeout_s=_ENGINE_TIMEOUT_S), check=False)
-    if done.returncode != 0:
-        said = " ".join((done.stdout + done.stderr).split())[-200:]
-        msg = f"{reference}: neither a folder, a file nor an image of the local engine ({said})"
-        raise NotAvailable(msg, "a box is written USER@HOST; `docker pull` brings an image.")
+def _save_image(reference: str, place: Path, ws: Workspace) -> None:
+    try:
+        with open_engine_image(reference) as image:
+            image.save(place, ws=ws)
+    except NotAvailable as err:
+        msg = f"{reference}: neither a folder, a file nor an image of the local engine ({err.message})"
+        raise NotAvailable(msg, "a box is written USER@HOST; `docker pull` brings an image.") from err
 
 
 def _with_url(tree: ImportedTree, url: str) -> ImportedTree:

@@ -27,7 +27,7 @@ from edgebuild.run import run
 from edgebuild.workspace import Workspace
 from tests.boxes import Box, Rack, Relay
 from tests.e2e.deploying import reach
-from tests.e2e.harness import Ended, call, edgebuild
+from tests.e2e.harness import ARM, Ended, call, edgebuild
 
 LIB, GCC = "usr/lib/aarch64-linux-gnu", "usr/lib/gcc/aarch64-linux-gnu/10"
 # What of each kind the box's packages are known to have (libc6-dev, libstdc++-10-dev, zlib1g-dev, libpython3.9-dev).
@@ -56,6 +56,30 @@ int main() {
   std::cout << zlibVersion() << ' ' << code << ' ' << (back == text) << ' ' << there << '\\n';
 }
 """
+
+_MODULE = """\
+#include <Python.h>
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "answer", NULL, -1, NULL, NULL, NULL, NULL, NULL};
+PyMODINIT_FUNC PyInit_answer(void) {
+  PyObject* made = PyModule_Create(&module);
+  if (made) PyModule_AddIntConstant(made, "value", 42);
+  return made;
+}
+"""
+_PROJECT = {
+    "edgebuild.yaml": "{name: hello, version: '1', source: {cmake: .}, targets: [arm64], run: bin/hello}\n",
+    "CMakeLists.txt": """\
+cmake_minimum_required(VERSION 3.20)
+project(hello LANGUAGES C)
+add_executable(hello hello.c)
+install(TARGETS hello)
+""",
+    "hello.c": """\
+#include <gnu/libc-version.h>
+#include <stdio.h>
+int main(void) { return puts(gnu_get_libc_version()) < 0; }
+""",
+}
 
 
 @pytest.fixture(scope="module")
@@ -230,13 +254,29 @@ def link_or_copy(source: str, target: str) -> None:
     os.link(source, target, follow_symlinks=False)
 
 
-def test_python_comes_along_where_it_is_wanted(box: Box, cache: Workspace, tmp_path: Path) -> None:
+def test_python_and_its_headers_come_along_where_they_are_wanted(box: Box, cache: Workspace, tmp_path: Path) -> None:
+    """A module that is compiled with the imported headers is imported by the imported interpreter."""
     import_from(tmp_path, "with-python", box.path(""), "--with-python", "--no-test").succeed()
     sysroot = sysroot_of("with-python", tmp_path, cache)
+    (tmp_path / "answer.c").write_text(_MODULE)
+    module = "answer.cpython-39-aarch64-linux-gnu.so"
+    words = ("-shared", "-fPIC", f"-I{sysroot.root}/usr/include/python3.9", "answer.c", "-o", module)
+    run(write_linker(tools_of(cache), tmp_path).command(sysroot, "C", *words, cwd=tmp_path))
     contract = load_contract("generic-arm64", cache).contract
-    words = ("-c", "import sys, json, ctypes, math; print(sys.version_info[:2])")
-    done = run(emulated_python(sysroot.arch, contract, sysroot, "3.9", words, ws=cache, timeout_s=120))
-    assert done.stdout.strip() == "(3, 9)"
+    script = ("-c", "import sys, json, ctypes, answer; print(sys.version_info[:2], answer.value)")
+    command = emulated_python(sysroot.arch, contract, sysroot, "3.9", script, path=(tmp_path,), ws=cache, timeout_s=120)
+    assert run(command).stdout.strip() == "(3, 9) 42"
+
+
+def test_an_artifact_runs_in_it(imported: dict[str, Any], project: Path) -> None:
+    """`edgebuild run --root` takes an imported sysroot as any other."""
+    for name, content in _PROJECT.items():
+        (project / name).write_text(content)
+    edgebuild("build", "--target", ARM, cwd=project, timeout_s=900).succeed()
+    ended = edgebuild("run", "--target", ARM, "--root", "dev-box", "--", "bin/hello", cwd=project).succeed()
+    assert ended.stdout == "2.31\n"
+    unknown = edgebuild("run", "--target", ARM, "--root", "dev-bux", "--", "bin/hello", cwd=project)
+    assert unknown.code == 2 and "did you mean 'dev-box'" in unknown.stderr
 
 
 def test_a_busybox_box_lists_and_sends_what_its_root_folder_has(rack: Rack) -> None:

@@ -1,24 +1,19 @@
-"""One root listed in three ways (as a folder, as an image's layers, by the box's own script) is one list."""
+"""One root listed in two ways (as a folder, by the box's own script) is one list, and what it has arrives whole."""
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
-import json
 import subprocess
-import tarfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
 from edgebuild.build.file_store import fetch_files, find_wanted, held_file
-from edgebuild.build.root_image import image_layers
-from edgebuild.build.root_source import FolderRoot, LayersRoot
+from edgebuild.build.root_source import FolderRoot
 from edgebuild.deploy.collect import BoxRoot, parse_listing
 from edgebuild.deploy.transport import ConnectionLost, Reply
-from edgebuild.errors import BoxError, VerificationError
+from edgebuild.errors import BoxError
 from edgebuild.model.rootfile import RootFile, RootSource
 from edgebuild.workspace import Workspace
 from tests.roots import write_root
@@ -82,15 +77,10 @@ def folder(tmp_path: Path) -> Path:
     return root
 
 
-@pytest.fixture(params=["folder", "layers", "box", "box without gzip"])
-def source(request: pytest.FixtureRequest, folder: Path, tmp_path: Path) -> RootSource:
+@pytest.fixture(params=["folder", "box", "box without gzip"])
+def source(request: pytest.FixtureRequest, folder: Path) -> RootSource:
     if request.param == "folder":
         return FolderRoot(folder)
-    if request.param == "layers":
-        packed = tmp_path / "root.tar"
-        with tarfile.open(packed, "w") as archive:
-            archive.add(folder, "./")
-        return LayersRoot("image", [packed])
     return BoxRoot(LocalTransport(), root=str(folder), packed=request.param == "box")
 
 
@@ -184,64 +174,3 @@ def test_listings_of_gnu_busybox_and_toybox_are_read() -> None:
         RootFile("usr/lib/c.so", 5),
         RootFile("usr/lib/d.so", link="d.so.1"),
     ]
-
-
-def layer(files: dict[str, bytes | str]) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            if isinstance(content, str):
-                member.type, member.linkname = tarfile.SYMTYPE, content
-                archive.addfile(member)
-            else:
-                member.size = len(content)
-                archive.addfile(member, io.BytesIO(content))
-    return packed.getvalue()
-
-
-LOWER = layer({"usr/lib/a": b"old", "usr/lib/b": b"b", "opt/x/1": b"1", "opt/y": "x", "lib/real": b"r"})
-UPPER = layer({"usr/lib/a": b"new", "usr/lib/.wh.b": b"", "opt/x/.wh..wh..opq": b"", "opt/x/2": b"2", "lib": "usr/lib"})
-
-
-def docker_archive() -> bytes:
-    manifest = [{"Config": "c.json", "Layers": ["1/layer.tar", "2/layer.tar"]}]
-    return layer({"manifest.json": json.dumps(manifest).encode(), "1/layer.tar": LOWER, "2/layer.tar": UPPER})
-
-
-def oci_archive() -> bytes:
-    blobs: dict[str, bytes | str] = {}
-
-    def blob(content: bytes) -> str:
-        digest = hashlib.sha256(content).hexdigest()
-        blobs[f"blobs/sha256/{digest}"] = content
-        return f"sha256:{digest}"
-
-    layers = [{"digest": blob(gzip.compress(LOWER))}, {"digest": blob(UPPER)}]
-    ours = blob(json.dumps({"layers": layers}).encode())
-    other = blob(json.dumps({"layers": []}).encode())
-    entries = [
-        {"digest": other, "platform": {"architecture": "amd64"}},
-        {"digest": ours, "platform": {"architecture": "arm64"}},
-    ]
-    inner = blob(json.dumps({"manifests": entries}).encode())
-    index = {"manifests": [{"digest": inner}]}
-    return layer({"oci-layout": b"{}", "index.json": json.dumps(index).encode(), **blobs})
-
-
-@pytest.mark.parametrize("packed", [docker_archive(), oci_archive(), gzip.compress(docker_archive())])
-def test_an_image_is_its_layers_one_over_the_other(packed: bytes, tmp_path: Path) -> None:
-    (tmp_path / "image.tar").write_bytes(packed)
-    root = LayersRoot("image", image_layers(tmp_path / "image.tar", "arm64", tmp_path))
-    found = {each.path for each in root.find(["usr", "opt", "lib"])}
-    assert found == {"usr/lib/a", "opt/x/2", "opt/y", "lib"}
-    read: list[bytes] = []
-    root.send(["usr/lib/a", "opt/x/2"], read.append)
-    assert read == [b"new", b"2"]
-
-
-@pytest.mark.parametrize("content", [b"", b"no tar", docker_archive()[:700], layer({"manifest.json": b"[{}]"})])
-def test_what_is_no_image_is_refused(content: bytes, tmp_path: Path) -> None:
-    (tmp_path / "image.tar").write_bytes(content)
-    with pytest.raises(VerificationError):
-        LayersRoot("image", image_layers(tmp_path / "image.tar", "", tmp_path))
