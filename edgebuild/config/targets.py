@@ -16,6 +16,7 @@ from edgebuild.digest import digest_of, sha256_file
 from edgebuild.errors import ConfigError, ConfigErrors
 from edgebuild.model.arch import ArchName
 from edgebuild.model.contract import Contract
+from edgebuild.model.elf import parse_version
 from edgebuild.model.recipe import Download, RuntimeRecipe, SysrootLock, SysrootRecipe, ToolchainLock, ToolchainRecipe
 from edgebuild.model.target import ImageSpec, PythonSpec, TargetRow, TargetSpec
 from edgebuild.workspace import Workspace
@@ -67,6 +68,8 @@ def load_target(name: str, ws: Workspace) -> TargetSpec:
     sysroots = {wish: attempt(partial(load_sysroot, wish, ws)) for wish in row.roots}
     library_sources = attempt(partial(load_yaml, ws.core_source / "recipes" / "sources.yaml", tuple[Download, ...]))
     contract = provided.contract if provided else None
+    if contract and toolchain and (beyond := floor_beyond(toolchain[0], contract)):
+        errors.append(ConfigError(f"{name}.yaml: toolchain '{row.toolchain}' {beyond}"))
     for wish, pair in sysroots.items():
         if pair and contract and pair[0].arch != contract.arch:
             msg = f"{name}.yaml: sysroot '{wish}' is for {pair[0].arch}, contract '{row.contract}' for {contract.arch}"
@@ -89,6 +92,13 @@ def load_target(name: str, ws: Workspace) -> TargetSpec:
         library_sources=library_sources,
         image=image,
     )
+
+
+def floor_beyond(toolchain: ToolchainRecipe, contract: Contract) -> str:
+    """ "links for glibc 2.28, ...", where the box has less than everything is linked for; "" where it fits."""
+    if contract.glibc is None or parse_version(toolchain.floor) <= parse_version(contract.glibc):
+        return ""
+    return f"links for glibc {toolchain.floor}, '{contract.title}' has {contract.glibc}"
 
 
 def wheel_pythons(

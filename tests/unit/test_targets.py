@@ -135,6 +135,12 @@ def test_a_sysroot_of_another_machine_is_refused(project: Workspace) -> None:
         load_target("acme-box", project)
 
 
+def test_a_toolchain_whose_floor_is_above_the_box_is_refused(project: Workspace) -> None:
+    rewrite(project.project / "contracts" / "acme-box.yaml", "title:", "glibc: '2.12'\ntitle:")
+    with pytest.raises(ConfigErrors, match=r"toolchain 'zig' links for glibc 2.17, 'Acme userland' has 2.12"):
+        load_target("acme-box", project)
+
+
 @pytest.mark.parametrize("name", row_names())
 def test_every_shipped_row_and_its_contract_are_whole(name: str, ws: Workspace) -> None:
     row = load_row(name)
