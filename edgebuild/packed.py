@@ -27,8 +27,8 @@ _MAGIC: tuple[tuple[bytes, Packer], ...] = (
 _MAX_RATIO = 200
 _FLOOR_BYTES = 256 << 20
 _CEILING_BYTES = 64 << 30
-# An empty member costs an archive some 30 packed bytes and a box an inode.
-_FLOOR_MEMBERS = 20_000
+# An empty member costs an archive a few packed bytes, and a box an inode.
+_FLOOR_MEMBERS = 10_000
 _PACKED_BYTES_PER_MEMBER = 64
 # What a decoder may need for itself: xz -9 takes 65 MiB, zstd's own programs refuse windows beyond 128 MiB.
 _MAX_DECODER_BYTES = 256 << 20

@@ -34,7 +34,7 @@ _MAX_LINKS_BYTES = 1 << 20
 _ENCRYPTED = 0x1
 _WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
 # What a damaged or hostile archive leads to.
-_DAMAGE = (zipfile.BadZipFile, struct.error, zlib.error, EOFError, ValueError, NotImplementedError, RecursionError)
+_DAMAGE = (zipfile.BadZipFile, struct.error, zlib.error, EOFError, ValueError, NotImplementedError)
 # The same, as the file system tells it: files where folders should be, links in circles, names that cannot be. A full
 # disk is neither, and stays an OSError.
 _DAMAGE_ERRNO = (
@@ -292,6 +292,8 @@ def _damage_is_told(archive: str) -> Iterator[None]:
     """Whatever a damaged archive leads to becomes a VerificationError that names it."""
     try:
         yield
+    except RecursionError as err:  # of os.path.realpath
+        raise _damaged(archive, "links that lead from one to the next without end") from err
     except _DAMAGE as err:
         raise _damaged(archive, str(err) or type(err).__name__) from err
     except OSError as err:
