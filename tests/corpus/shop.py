@@ -23,7 +23,7 @@ from edgebuild.workspace import Workspace, shipped_data
 _TIMEOUT_S = 600
 # GNU's compiler and linker for what clang and lld do otherwise: libstdc++, its old string ABI, IFUNC, odd layouts.
 _BASELINES = {"x86_64": "x86_64"}  # zig's "generic" there has not even SSE
-CROSS_PACKAGES = ("gcc-aarch64-linux-gnu", "g++-aarch64-linux-gnu", "zstd")
+CROSS_PACKAGES = ("gcc-aarch64-linux-gnu", "g++-aarch64-linux-gnu")
 
 
 @functools.cache
@@ -45,6 +45,8 @@ def root(ws: Workspace, name: str) -> Path:
 
 @functools.cache
 def compilers_digest(ws: Workspace) -> str:
+    missing = f"no GNU cross-compiler: apt-get install {' '.join(CROSS_PACKAGES)}"
+    assert shutil.which("aarch64-linux-gnu-g++"), missing
     gcc = subprocess.run(["aarch64-linux-gnu-gcc", "--version"], capture_output=True, text=True, check=True).stdout
     return digest_of([gcc, toolchain(ws).digest])
 

@@ -235,3 +235,48 @@ def image_that_the_mounts_fit(shop: Shop) -> Path:
     rootfs = base(shop, "debian-12-arm64")
     shop.gcc(rootfs / "app/run", MAIN)
     return write_image(shop.tree / "image.tar", rootfs, form="docker", packing="none")
+
+
+@sound(fits="debian-12-box")
+def image_whose_second_layer_repairs_the_first(shop: Shop) -> Path:
+    """The first layer has the host's program and a script for a shell that is not there; the second replaces both."""
+    rootfs = base(shop, "debian-12-arm64")
+    shop.zig(rootfs / "app/run", MAIN, arch="x86_64")
+    (rootfs / "app/old.sh").write_text("#!/bin/bash\n")
+    (rootfs / "app/old.sh").chmod(0o755)
+    upper = shop.bench / "upper"
+    (upper / "app").mkdir(parents=True)
+    shop.gcc(upper / "app/run", MAIN)
+    (upper / "app/.wh.old.sh").touch()
+    return write_image(shop.tree / "image.tar", rootfs, upper)
+
+
+@sound(fits="musl-box", below="debian-12-box", code="A107")
+def program_of_musl_on_musl(shop: Shop) -> None:
+    """It asks for libc.so, which no file is called there: musl's loader answers to that name itself."""
+    shop.zig("bin/tool", '#include <stdio.h>\nint main(void) { return puts("x"); }\n', "-dynamic", libc="musl")
+
+
+@sound(fits="debian-12-box", below="debian-11-box", code="A124")
+def wheel_with_a_script_for_pip(shop: Shop) -> Path:
+    """Its script begins with "#!python", which pip replaces by the interpreter that it installs for."""
+    source = "void *PyModule_Create2(void *, int);\nvoid *PyInit__fast(void) { return PyModule_Create2(0, 1013); }\n"
+    module = shop.library(shop.bench / "_fast.so", source)
+    files: Files = {
+        "fast/_fast.cpython-311-aarch64-linux-gnu.so": module,
+        "fast-1.0.data/scripts/fastctl": b"#!python\nimport fast\n",
+    }
+    return write_wheel(shop.tree, "cp311-cp311-manylinux_2_17_aarch64", files)
+
+
+@sound(fits="debian-12-box", below="no-engine", code="A128")
+def image_with_musl(shop: Shop) -> Path:
+    """A container as Alpine's are: musl's loader is its C library, and the box's glibc has no say in there."""
+    rootfs = shop.bench / "rootfs"
+    (rootfs / "lib").mkdir(parents=True)
+    (rootfs / "app").mkdir()
+    loader = root(shop.ws, USERLAND) / "usr/lib/aarch64-linux-musl/libc.so"
+    shutil.copy(loader, rootfs / "lib/ld-musl-aarch64.so.1")
+    (rootfs / "lib/libc.musl-aarch64.so.1").symlink_to("ld-musl-aarch64.so.1")
+    shop.zig(rootfs / "app/run", '#include <stdio.h>\nint main(void) { return puts("x"); }\n', "-dynamic", libc="musl")
+    return write_image(shop.tree / "image.tar", rootfs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.corpus.images import base, write_image
+from tests.corpus.images import MULTIARCH, base, write_image
 from tests.corpus.model import Expect, Group
 from tests.corpus.shop import Shop
 
@@ -178,6 +178,21 @@ def library_of_the_box_is_not_in_the_image(shop: Shop) -> Path:
     rootfs = base(shop, NEW, libraries=("libc.so.6", "libm.so.6", "libgcc_s.so.1"))
     shop.gxx(rootfs / RUN, "#include <iostream>\nint main() { std::cout << 1; }\n")
     return write_image(shop.tree / "image.tar", rootfs)
+
+
+@GROUP.defect(
+    Expect("A103", "app/run", ("libm.so.6",), ("image|bundle|ship|install|static|base",)),
+    contract="debian-12-box",
+    container=True,
+)
+def library_removed_by_a_later_layer(shop: Shop) -> Path:
+    """A clean-up step of the Dockerfile deleted libm: a whiteout in the second layer hides what the first one has."""
+    rootfs = base(shop, NEW, libraries=("libc.so.6", "libm.so.6"))
+    shop.gcc(rootfs / RUN, "#include <math.h>\nint main(int n, char **v) { return (int)pow(n, n); }\n", "-lm")
+    cleaned = shop.bench / "cleaned"
+    (cleaned / MULTIARCH).mkdir(parents=True)
+    (cleaned / MULTIARCH / ".wh.libm.so.6").touch()
+    return write_image(shop.tree / "image.tar", rootfs, cleaned)
 
 
 def _image(shop: Shop, root: str, **how: object) -> Path:

@@ -61,6 +61,17 @@ def link_that_was_not_packed(shop: Shop) -> None:
 
 
 @GROUP.defect(
+    Expect("A103", "bin/tool", ("../tree/lib/libcodec.so",), ("soname|relink|name|bundle",)),
+    contract="debian-12-box",
+    also=("A105",),
+)
+def library_without_a_name(shop: Shop) -> None:
+    """Linked by its path and without a SONAME, so the path of the build tree is what the loader is asked for."""
+    shop.gcc("lib/libcodec.so", CODEC, "-shared", "-fPIC")
+    shop.gcc("bin/tool", CALLS_CODEC, "../tree/lib/libcodec.so", "-Wl,-rpath,$ORIGIN/../lib")
+
+
+@GROUP.defect(
     Expect("A136", "lib/libcodec.so.4", ("libcodec.so.4.2.0",), ("link|target|pack|copy",)),
     contract="debian-12-box",
     also=("A103",),

@@ -85,7 +85,7 @@ def static_library_pulls_a_newer_symbol(shop: Shop) -> Made:
     other = shop.gcc(shop.bench / "other.o", "int other(void) { return 3; }\n", "-c", "-fPIC")
     shop.call("aarch64-linux-gnu-ar", "rcs", "../libentropy.a", other, entropy)
     source = "unsigned entropy_seed(void);\nunsigned filter(void) { return entropy_seed() & 1; }\n"
-    link_map = shop.folder / "maps" / "filter.map"  # the archive has the same relative name from here and from the bench
+    link_map = shop.folder / "maps" / "filter.map"  # ../libentropy.a is the same file from the bench
     link_map.parent.mkdir()
     shop.library("lib/libfilter.so", source, "../libentropy.a", f"-Wl,-Map={link_map}")
     return Made(shop.tree, ("--link-map", str(link_map)))
