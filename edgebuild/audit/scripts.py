@@ -11,11 +11,12 @@ import re
 import shlex
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from edgebuild.audit.finding import box
 from edgebuild.audit.python_modules import shown
 from edgebuild.model.contract import Contract, Provided
-from edgebuild.model.finding import Finding
+from edgebuild.model.finding import Finding, Severity
 from edgebuild.model.tree import OtherFile, TreeFacts
 
 _MAX_LINKS = 40  # as the kernel follows
@@ -82,25 +83,30 @@ class Programs:
         return False
 
 
+@dataclass(frozen=True)
+class _Problem:
+    """what: with "{where}" for the name of the box or image."""
+
+    what: str
+    hint: str
+    known: bool = True
+
+
 def check_scripts(tree: TreeFacts, provided: Provided) -> Iterator[Finding]:
-    contract = provided.contract
-    programs = Programs(tree, contract)
-    lost: dict[tuple[str, str, str], list[OtherFile]] = defaultdict(list)
+    programs = Programs(tree, provided.contract)
+    lost: dict[tuple[Severity, _Problem], list[str]] = defaultdict(list)
     for other in tree.others:
         if other.kind != "script" or _is_only_imported(other, tree):
             continue
-        if found := _problem(other, tree, programs):
-            known, what, hint = found
-            severity = "advice" if not is_program(other, tree) else "error" if known else "unknown"
-            if known or severity == "unknown":
-                lost[severity, what, hint].append(other)
-    for (severity, what, hint), members in lost.items():
-        where = "the image" if tree.image else box(contract)
-        names = [each.name for each in members]
-        message = f"{what}, which {where} does not have{shown(names)}"
-        if severity == "unknown":
-            message = f"{what}{shown(names)}, and nobody knows which programs {where} has"
-        yield Finding(code="A125", file=names[0], message=message, hint=hint, severity=severity)  # type: ignore[arg-type]
+        if problem := _problem(other, tree, programs):
+            if is_program(other, tree):
+                lost["error" if problem.known else "unknown", problem].append(other.name)
+            elif problem.known:
+                lost["advice", problem].append(other.name)
+    where = "the image" if tree.image else box(provided.contract)
+    for (severity, problem), names in lost.items():
+        message = f"{problem.what.replace('{where}', where)}{shown(names)}"
+        yield Finding(code="A125", file=names[0], message=message, hint=problem.hint, severity=severity)
 
 
 def is_program(script: OtherFile, tree: TreeFacts) -> bool:
@@ -126,28 +132,38 @@ def _is_only_imported(script: OtherFile, tree: TreeFacts) -> bool:
     return inside and not script.executable and not is_program(script, tree)
 
 
-def _problem(script: OtherFile, tree: TreeFacts, programs: Programs) -> tuple[bool, str, str] | None:
-    """(whether that is known for sure, what is wrong, hint); None where its interpreter is there."""
+def _problem(script: OtherFile, tree: TreeFacts, programs: Programs) -> _Problem | None:
+    """None where its interpreter is there."""
     interpreter, _, argument = script.value.partition(" ")
-    if tree.kind == "wheel" and interpreter in ("#!python", "python", "pythonw"):
+    if tree.kind == "wheel" and interpreter in ("python", "pythonw"):
         return None  # installers write the interpreter's path there. Source: binary distribution format, "scripts"
     if script.value.endswith("\r"):
         hint = "convert its line ends (dos2unix, or `*.sh text eol=lf` in .gitattributes)."
-        return True, f"its first line ends with a carriage return: it asks for '{script.value[:-1]}\\r'", hint
+        return _Problem(
+            f"its first line ends with a carriage return: the kernel looks for '{script.value[:-1]}\\r'", hint
+        )
     if not interpreter.startswith("/"):
-        return True, f"its interpreter is '{interpreter}', no absolute path", "write #!/usr/bin/env NAME."
-    if (there := programs.has(interpreter)) is not True:
-        hint = "name one that is there, or /usr/bin/env NAME; programs in the contract lists what the box has."
-        return there is False, f"its interpreter is {interpreter}", hint
-    if posixpath.basename(interpreter) != "env" or not (wanted := _wanted_of(argument.strip())):
+        return _Problem(f"its interpreter is '{interpreter}', no absolute path", "write #!/usr/bin/env NAME.")
+    if posixpath.basename(interpreter) == "env" and programs.has(interpreter) is True:
+        return _env_problem(argument.strip(), programs)
+    hint = "name one that is there, or /usr/bin/env NAME; programs in the contract lists what the box has."
+    return _absent(f"its interpreter is {interpreter}", hint, programs.has(interpreter))
+
+
+def _env_problem(argument: str, programs: Programs) -> _Problem | None:
+    if not (wanted := _wanted_of(argument)):
         return None
-    if (there := programs.finds(wanted)) is True:
-        return None
-    hint = f"install {wanted} there, or ship it; programs in the contract lists what the box has."
     if " " in wanted:
         hint = "the kernel hands everything behind env over as one word: use `env -S`, or no options."
-        return True, f"env looks for a program called '{wanted}'", hint
-    return there is False, f"env looks for {wanted}", hint
+        return _Problem(f"env looks for a program called '{wanted}'", hint)
+    hint = f"install {wanted} there, or ship it; programs in the contract lists what the box has."
+    return _absent(f"env looks for {wanted}", hint, programs.finds(wanted))
+
+
+def _absent(what: str, hint: str, there: bool | None) -> _Problem | None:
+    if there is None:
+        return _Problem(f"{what}, and nobody knows which programs {{where}} has", hint, known=False)
+    return None if there else _Problem(f"{what}, which {{where}} does not have", hint)
 
 
 def _wanted_of(argument: str) -> str:

@@ -228,7 +228,8 @@ def test_a_name_that_no_wheel_has(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "folder"), [(None, ""), ("Tag: x", "other-1.0.dist-info"), ("Tag: nonsense", "my_tool-1.0.dist-info")]
+    ("text", "folder"),
+    [(None, ""), ("Tag: py3-none-any", "other-1.0.dist-info"), ("Tag: nonsense", "my_tool-1.0.dist-info")],
 )
 def test_a_wheel_that_no_installer_could_read(text: str | None, folder: str, tmp_path: Path) -> None:
     with pytest.raises(VerificationError, match="my_tool"):
