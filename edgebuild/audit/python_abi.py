@@ -76,7 +76,9 @@ def check_abi(
             # Bindings generators have a library with functions called Py... in a wheel of its own.
             symbols &= stable_abi().keys()
         if module.is_abi3 or (by_tag and not module.soabi):
-            yield from _beyond_stable(module, symbols, floor, pythons)
+            fitting = [each for each in pythons or () if imports(each, module, provided.contract)]
+            there = [known[each.version] for each in fitting if not floor or parse_version(each.version) >= floor]
+            yield from _beyond_stable(module, symbols, floor, pythons, there)
         else:
             yield from _beyond_box(module, symbols, pythons, known, provided)
 
@@ -104,9 +106,17 @@ def _declared(wheel: WheelFacts | None) -> tuple[tuple[int, ...], bool]:
 
 
 def _beyond_stable(
-    module: Module, symbols: frozenset[str], floor: tuple[int, ...], pythons: tuple[PythonFacts, ...] | None
+    module: Module,
+    symbols: frozenset[str],
+    floor: tuple[int, ...],
+    pythons: tuple[PythonFacts, ...] | None,
+    there: Sequence[frozenset[str]],
 ) -> Iterator[Finding]:
-    """floor: (): nothing is declared but abi3 itself, so the newest of the box's Pythons has to do."""
+    """floor: (): nothing is declared but abi3 itself, so the newest of the box's Pythons has to do.
+
+    there: what each Python exports that would import the module, empty where nobody knows. CPython exports many a
+    function before it promises it: where all have the late ones the module loads here, if not everywhere.
+    """
     stable = stable_abi()
     if outside := sorted(symbols - stable.keys()):
         message = f"is declared abi3 and uses {_list(outside)}, which the stable ABI does not have"
