@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from edgebuild.audit.finding import box, finding
 from edgebuild.audit.load import file_names
-from edgebuild.audit.python_modules import Module, imports, python_symbols
+from edgebuild.audit.python_modules import Module, exported_python, imports, python_symbols
 from edgebuild.model.contract import Provided, PythonFacts
 from edgebuild.model.elf import ElfFacts, parse_version
 from edgebuild.model.finding import Finding, Severity
@@ -66,7 +66,7 @@ def check_abi(
 ) -> Iterator[Finding]:
     if not modules:
         return
-    own = {symbol.partition("@")[0] for elf in tree.elves for symbol in elf.exported}
+    own = {symbol for elf in tree.elves for symbol in exported_python(elf)}
     by_name = {name: elf for elf in tree.elves for name in file_names(elf)}
     floor, by_tag = _declared(tree.wheel)
     known = {python.version: _exports(python, tree, provided) for python in pythons or ()}
@@ -76,9 +76,9 @@ def check_abi(
             # Bindings generators have a library with functions called Py... in a wheel of its own.
             symbols &= stable_abi().keys()
         if module.is_abi3 or (by_tag and not module.soabi):
-            fitting = [each for each in pythons or () if imports(each, module, provided.contract)]
-            there = [known[each.version] for each in fitting if not floor or parse_version(each.version) >= floor]
-            yield from _beyond_stable(module, symbols, floor, pythons, there)
+            importing = [each.version for each in pythons or () if imports(each, module, provided.contract)]
+            fitting = {each: known[each] for each in importing if parse_version(each) >= floor}
+            yield from _beyond_stable(module, symbols, floor, pythons, fitting)
         else:
             yield from _beyond_box(module, symbols, pythons, known, provided)
 
@@ -110,12 +110,11 @@ def _beyond_stable(
     symbols: frozenset[str],
     floor: tuple[int, ...],
     pythons: tuple[PythonFacts, ...] | None,
-    there: Sequence[frozenset[str]],
+    fitting: Mapping[str, frozenset[str]],
 ) -> Iterator[Finding]:
     """floor: (): nothing is declared but abi3 itself, so the newest of the box's Pythons has to do.
 
-    there: what each Python exports that would import the module, empty where nobody knows. CPython exports many a
-    function before it promises it: where all have the late ones the module loads here, if not everywhere.
+    fitting: version of each Python that would import the module -> what it exports, empty where nobody knows.
     """
     stable = stable_abi()
     if outside := sorted(symbols - stable.keys()):
@@ -129,10 +128,16 @@ def _beyond_stable(
         message = f"{declared} and uses {_list(later)}, in the stable ABI since {first} only"
         hint = f"set Py_LIMITED_API to 3.{limit[1]} when compiling, or tag it for Python {first} and later."
         # A broken promise to older Pythons, but no harm where the box's own have these symbols.
-        versions = [parse_version(each.version) for each in pythons or ()]
-        is_there = bool(versions) and all(exported_since()[name] <= min(versions) for name in later)
+        is_there = bool(fitting) and all(_has(*python, later) for python in fitting.items())
         severity: Severity = "advice" if is_there else "error"
         yield finding("A123", module.elf, message, hint, severity, symbol=later[0])
+
+
+def _has(version: str, exports: frozenset[str], names: Sequence[str]) -> bool:
+    """By what it exports where that is known, else by what every Python of that version does."""
+    if exports:
+        return exports.issuperset(names)
+    return all(exported_since()[name] <= parse_version(version) for name in names)
 
 
 def _dotted(version: tuple[int, ...]) -> str:
