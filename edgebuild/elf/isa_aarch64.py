@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from edgebuild.elf.isa_flow import Indices, Words, reached
+from edgebuild.elf.isa_flow import Indices, Words, reached, unallocated
 from edgebuild.elf.isa_guards import asks_the_kernel, guarded, guarded_atomics
 from edgebuild.elf.isa_patterns import patterns
 from edgebuild.elf.layout import Addresses, Block, Layout, Ranges, inside, mapping_symbols, merged
@@ -17,6 +17,7 @@ from edgebuild.model.elf import IsaUse
 _ASKING = ("getauxval", "__getauxval")
 UNCHARTED = "code that nothing names"  # a sign, too: it cannot be told from data
 _STEP = 4
+_DATA_SHARE = 50  # in data one word of six is in an empty quarter, in code none
 _READS_ID = "cpuid"  # Linux emulates a read of the ID registers, and calls the feature so
 
 
@@ -60,7 +61,6 @@ class _Scan:
     def _is_code(self, address: int, words: Words, hits: Indices) -> npt.NDArray[np.bool_]:
         """Which hits are instructions for sure; all of them where nothing at all is known about the file's code."""
         layout, places = self.layout, address + _STEP * hits
-        here = np.array([[address, address + _STEP * len(words)]], dtype=np.int64)
         if (mapped := mapped_code(layout)) is not None:
             return inside(places, mapped)
         known = layout.functions
@@ -71,12 +71,22 @@ class _Scan:
         roots = np.concatenate((layout.labels, pointers_into_code(layout)))
         known = merged(np.concatenate((known, reached(address, words, known, roots))))
         is_code = inside(places, known)
-        sections = layout.code_sections if len(layout.code_sections) else here
-        in_section = inside(places, sections)
-        if (in_section & ~is_code).any() and 2 * overlap(known, here) < overlap(sections, here):
+        in_section = inside(places, layout.code_sections) if len(layout.code_sections) else np.ones_like(is_code)
+        if (in_section & ~is_code).any() and self._is_uncharted(address, words, known):
             self.signs.append(UNCHARTED)
             return in_section
         return is_code
+
+    def _is_uncharted(self, address: int, words: Words, known: Ranges) -> bool:
+        """Whether most of the code is unknown: that is, most of it, and the rest is not data by its looks."""
+        addresses = address + _STEP * np.arange(len(words), dtype=np.int64)
+        sections = self.layout.code_sections
+        in_section = inside(addresses, sections) if len(sections) else np.ones(len(words), dtype=np.bool_)
+        unknown = in_section & ~inside(addresses, known)
+        unknown_count = int(unknown.sum())
+        if 2 * unknown_count < int(in_section.sum()):
+            return False
+        return int(unallocated(words[unknown]).sum()) * _DATA_SHARE < unknown_count
 
 
 def scan_aarch64(layout: Layout) -> tuple[dict[str, IsaUse], tuple[str, ...]]:

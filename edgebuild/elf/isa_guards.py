@@ -5,7 +5,9 @@ follows, with or without BTI in front. `have_lse` is set by a constructor that a
 
     adrp x16, have_lse ; ldrb w16, [x16, :lo12:have_lse] ; cbz w16, 8f ; ldaddal ... ; ret
 
-Sources: gcc, libgcc/config/aarch64/lse.S and lse-init.c; LLVM, compiler-rt/lib/builtins/aarch64/lse.S.
+zig's have a constant for a flag: mov w16, wzr ; cbz w16, 8f ; ldaddal ... ; ret.
+Sources: gcc, libgcc/config/aarch64/lse.S and lse-init.c; LLVM, compiler-rt/lib/builtins/aarch64/lse.S; zig,
+lib/compiler_rt/aarch64_outline_atomics.zig.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ _R_AARCH64_JUMP_SLOT, _SHN_UNDEF = 1026, 0
 # Questions about the CPU: AT_HWCAP, AT_HWCAP2 to 4, AT_PLATFORM, AT_BASE_PLATFORM. Source: linux/auxvec.h.
 _ABOUT_CPU = (15, 16, 24, 26, 29, 30)
 _AT_HWCAP = 16
+_MOV_W16_WZR = 0x2A1F03F0
 _CHKFEAT_NEAR, _WIDENED_NEAR = 16, 4
 _BEFORE_CALL, _AFTER_CALL = 12, 16  # words looked at for the argument, and for what is done with the answer
 
@@ -34,13 +37,14 @@ def guarded_atomics(address: int, words: Words, hits: Indices) -> tuple[npt.NDAr
     if len(words) < 5:
         return np.zeros(len(hits), dtype=np.bool_), frozenset()
     adrp, load, test, after = (words[place + step] for step in (-3, -2, -1, 1))
-    is_guarded = inner & (adrp & 0x9F00001F == 0x90000010) & (load & 0xFFC003FF == 0x39400210)
-    is_guarded &= (test & 0xFF00001F == 0x34000010) & (after == 0xD65F03C0)
+    has_flag = inner & (adrp & 0x9F00001F == 0x90000010) & (load & 0xFFC003FF == 0x39400210)
+    tested = inner & (test & 0xFF00001F == 0x34000010) & (after == 0xD65F03C0)
+    has_flag &= tested
     flags = {
         _page(address + 4 * int(index - 3), int(words[index - 3])) + (int(words[index - 2]) >> 10 & 0xFFF)
-        for index in hits[is_guarded]
+        for index in hits[has_flag]
     }
-    return is_guarded, frozenset(flags)
+    return has_flag | (tested & (load == _MOV_W16_WZR)), frozenset(flags)
 
 
 def guarded(feature: str, words: Words, hits: Indices) -> npt.NDArray[np.bool_]:
