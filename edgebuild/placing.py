@@ -80,7 +80,8 @@ class Below:
         inside = place.parent.relative_to(self._base).as_posix()
         meant = posixpath.normpath(posixpath.join(self._base, inside, target))
         if target.startswith("/"):
-            target = posixpath.relpath(posixpath.join(self._base, target.lstrip("/")), place.parent)
+            kept = posixpath.normpath(f"/{target.lstrip('/')}").lstrip("/")
+            target = posixpath.relpath(posixpath.join(self._base, kept), place.parent)
         elif not meant.startswith(self._base + os.sep) and meant != self._base:
             if not clamped:
                 raise self._escape(f"{name} -> {target}")
@@ -93,29 +94,24 @@ class Below:
         self._real.clear()
 
     def remove(self, name: str, *, but: frozenset[str] | set[str] = frozenset()) -> None:
-        """A file, link or whole folder, if it is there. but: names below it that stay."""
+        """A file, link or whole folder, if it is there. but: names that stay, with the folders above them."""
+        if name in but:
+            self.empty(name, but=but)
+            return
         place = self.place(name)
         self._real.clear()
         if place.is_symlink() or not place.is_dir():
             place.unlink(missing_ok=True)
-        elif not but:
-            shutil.rmtree(place)
         else:
-            self.empty(name, but=but)
+            shutil.rmtree(place)
 
     def empty(self, name: str, *, but: frozenset[str] | set[str]) -> None:
-        """Everything in a folder goes but what `but` names, and the folders above that."""
+        """Everything in a folder goes but what `but` names."""
         place = self.place(name) if name else Path(self._base)
         if place.is_symlink() or not place.is_dir():
             return
-        self._real.clear()
         for child in list(place.iterdir()):
-            inside = f"{name}/{child.name}" if name else child.name
-            if inside in but:
-                if child.is_dir() and not child.is_symlink():
-                    self.empty(inside, but=but)
-            else:
-                self.remove(inside)
+            self.remove(f"{name}/{child.name}" if name else child.name, but=but)
 
     def _escape(self, name: str) -> VerificationError:
         return VerificationError(

@@ -98,9 +98,7 @@ def unpack_layer(layer: Path, root: Path, bounds: Bounds) -> Packer:
             if last == _OPAQUE:
                 below.empty(folder, but=own)
             elif last.startswith(_WHITEOUT):
-                hidden = f"{folder}/{last.removeprefix(_WHITEOUT)}".lstrip("/")
-                if hidden not in own:
-                    below.remove(hidden, but=own)
+                below.remove(f"{folder}/{last.removeprefix(_WHITEOUT)}".lstrip("/"), but=own)
             elif name:
                 _place_over(below, name, member, content)
                 own.update(_with_folders(name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import stat
@@ -14,6 +15,9 @@ import zstandard
 
 from edgebuild.errors import VerificationError
 from edgebuild.unpack import compile_globs, make_merged_usr, read_deb_control, unpack_deb, unpack_tar, unpack_wheel
+from tests.fuzz.hostile import member as raw_member
+from tests.fuzz.hostile import raw_size
+from tests.fuzz.seeds import PACKERS
 
 FOLDER, LINK, HARD_LINK, DEVICE = tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE
 
@@ -22,6 +26,11 @@ def member(name: str, content: bytes = b"", *, mode: int = 0o644) -> tuple[tarfi
     info = tarfile.TarInfo(name)
     info.size, info.mode = len(content), mode
     return info, content
+
+
+def raw(name: bytes, content: bytes = b"", kind: bytes = b"0") -> bytes:
+    """A member and nothing behind it."""
+    return raw_member(name.decode(), content, kind=kind)
 
 
 def special(name: str, kind: bytes, target: str = "") -> tuple[tarfile.TarInfo, bytes]:
@@ -250,3 +259,106 @@ def test_a_package_tells_its_control_fields(tmp_path: Path) -> None:
     (tmp_path / "cut.deb").write_bytes(make_deb(tmp_path, control="Package: acme\n").read_bytes()[:100])
     with pytest.raises(VerificationError, match="damaged"):
         read_deb_control(tmp_path / "cut.deb")
+
+
+# ---- Hostile archives ----
+
+
+def tar_of(tmp_path: Path, content: bytes, packing: str = "") -> Path:
+    tarball = tmp_path / "x.tar"
+    tarball.write_bytes(PACKERS[packing](content))
+    return tarball
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        raw_size("x", b"\x80" + (2**63).to_bytes(11, "big")),
+        raw_size("x", b"\xff" * 12),
+        raw_size("x", b"777777777777"),
+        raw_size("x", b"-1"),
+        raw_size("x", b"", kind=b"S"),
+        raw_size("x", b"77777777", kind=b"L"),
+        raw(b"h", b"31 size=-999999999999999999999\n", b"x") + raw(b"x"),
+        raw(b"h", b"28 size=9223372036854775808\n", b"x") + raw(b"x"),
+        raw(b"h", b"99 path=x\n", b"x") + raw(b"x"),
+        raw(b"h", b"25 GNU.sparse.major=1.0\n\n", b"x") + raw(b"x"),
+        raw(b"x", b"content")[:-512],
+        raw(b"x")[:300],
+        raw(b"x") + b"\1" * 512,
+        raw(b"d/" * 200 + b"x\0", b"", b"0"),
+    ],
+    ids=lambda content: "",
+)
+def test_a_header_that_lies_ends_with_a_message(content: bytes, tmp_path: Path) -> None:
+    with pytest.raises(VerificationError, match=r"x\.tar: damaged archive"):
+        unpack_tar(tar_of(tmp_path, content), tmp_path / "out")
+
+
+def test_a_damaged_header_in_the_midst_is_not_the_end(tmp_path: Path) -> None:
+    """The standard library's reader ends there without a word, and an audit would pass the half."""
+    content = bytearray(tar_bytes(member("a", b"a"), member("b", b"b"), packing=""))
+    content[1024 + 100] ^= 1
+    with pytest.raises(VerificationError, match="checksum"):
+        unpack_tar(tar_of(tmp_path, bytes(content)), tmp_path / "out")
+
+
+@pytest.mark.parametrize("packing", ["gz", "xz", "bz2", "zst"])
+def test_an_archive_made_to_fill_the_disk_is_refused_before_it_does(
+    packing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgebuild.packed._FLOOR_BYTES", 1 << 20)
+    content = tar_bytes(member("zeros", bytes(32 << 20)), packing="")
+    with pytest.raises(VerificationError, match=r"x\.tar: unpacks to more than . MiB"):
+        unpack_tar(tar_of(tmp_path, content, packing), tmp_path / "out")
+    assert sum(path.stat().st_size for path in (tmp_path / "out").iterdir()) < 9 << 20
+
+
+def test_a_wheel_made_to_fill_the_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgebuild.packed._FLOOR_BYTES", 1 << 20)
+    wheel = tmp_path / "x.whl"
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zeros", bytes(8 << 20))
+    with pytest.raises(VerificationError, match=r"x\.whl: unpacks to more than"):
+        unpack_wheel(wheel, tmp_path / "out")
+
+
+def test_more_members_than_anybody_packs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgebuild.packed._FLOOR_MEMBERS", 10)
+    with pytest.raises(VerificationError, match=r"more than \d+ members"):
+        unpack_tar(tar_of(tmp_path, raw(b"f") * 2000, "gz"), tmp_path / "out")
+
+
+def test_what_packs_well_without_being_hostile_is_unpacked(tmp_path: Path) -> None:
+    tarball = tar_of(tmp_path, tar_bytes(member("zeros", bytes(8 << 20)), packing=""), "xz")
+    assert tarball.stat().st_size < 8192
+    unpack_tar(tarball, tmp_path / "out")
+    assert (tmp_path / "out/zeros").stat().st_size == 8 << 20
+
+
+@pytest.mark.parametrize("head", [b"\x5d\0\0\0\x40" + b"\xff" * 8, b"\x28\xb5\x2f\xfd\x00\xb8"], ids=["lzma", "zstd"])
+def test_a_decoder_takes_no_more_memory_than_the_usual_ones(head: bytes, tmp_path: Path) -> None:
+    with pytest.raises(VerificationError, match=r"[Mm]emory"):
+        unpack_tar(tar_of(tmp_path, head + bytes(200)), tmp_path / "out")
+
+
+def test_two_different_files_of_one_name_in_a_wheel_are_refused(tmp_path: Path) -> None:
+    for second, refused in ((b"a", False), (b"b", True)):
+        wheel = tmp_path / "x.whl"
+        with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(wheel, "w") as archive:
+            archive.writestr("m/x.so", b"a")
+            archive.writestr("m/x.so", second)
+        with pytest.raises(VerificationError, match="two different files") if refused else contextlib.nullcontext():
+            unpack_wheel(wheel, tmp_path / "out")
+
+
+def test_links_that_lead_from_one_to_the_next_without_end_are_refused(tmp_path: Path) -> None:
+    links = [special(f"l{number}", LINK, f"l{number + 1}") for number in range(1500)]
+    content = tar_bytes(*links, member("l0/x", b"x"), packing="")
+    with pytest.raises(VerificationError, match=r"without end|symbolic links"):
+        unpack_tar(tar_of(tmp_path, content), tmp_path / "out")
+
+
+def test_an_absolute_link_does_not_lead_out_by_its_dots(tmp_path: Path) -> None:
+    unpack_tar(tar_of(tmp_path, tar_bytes(special("a/l", LINK, "/../../etc"), packing="")), tmp_path / "out")
+    assert (tmp_path / "out/a/l").readlink() == Path("../etc")
