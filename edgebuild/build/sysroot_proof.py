@@ -7,6 +7,7 @@ read from its own lists, because a program that was linked against something els
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -82,6 +83,7 @@ class Compiler:
             f"--driver-mode={'g++' if language == 'C++' else 'gcc'}",
             f"--target={sysroot.arch.triple}",
             f"--sysroot={sysroot.root}",
+            *_gcc_words(sysroot, language),
             "-resource-dir",
             self.zig.parent / "lib",  # clang's own headers: stddef.h, arm_neon.h
             f"--ld-path={self.linker}",
@@ -90,6 +92,22 @@ class Compiler:
             env=CLEAN_BUILD_ENV,
             timeout_s=_TIMEOUT_S,
         )
+
+
+def _gcc_words(sysroot: Sysroot, language: str) -> list[str]:
+    """Where the compiler's own files and C++ headers are: clang knows some vendors' triples only."""
+    root = sysroot.root
+    places = [*root.glob(f"usr/lib*/gcc/{sysroot.arch.name}-*/*"), *root.glob(f"usr/lib*/{sysroot.arch.name}-*/*")]
+    found = [place for place in places if (place / "crtbegin.o").is_file() and not place.is_symlink()]
+    if not found:
+        return []
+    gcc = max(found, key=lambda place: [int(part) for part in re.findall(r"\d+", place.name)])
+    words = [f"--gcc-install-dir={gcc}"]
+    if language == "C++" and (cxx := root / "usr/include/c++" / gcc.name).is_dir():
+        configs = [*cxx.glob("*/bits/c++config.h"), *root.glob(f"usr/include/*/c++/{gcc.name}/bits/c++config.h")]
+        folders = [cxx, *(config.parent.parent for config in configs), cxx / "backward"]
+        words += ["-nostdinc++", *(word for folder in folders for word in ("-cxx-isystem", str(folder)))]
+    return words
 
 
 def write_linker(tools: Path, folder: Path) -> Compiler:

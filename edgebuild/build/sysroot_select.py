@@ -15,7 +15,7 @@ Kind = Literal["header", "library", "start", "compiler", "static", "description"
 # Everything below these is listed; what is taken of it, kind_of() says.
 PLACES = (
     "usr/include", "usr/local/include", "lib", "lib64", "usr/lib", "usr/lib64", "usr/local/lib", "usr/local/lib64",
-    "etc/alternatives", "etc/ld.so.conf", "etc/ld.so.conf.d", "etc/os-release",
+    "etc/alternatives", "etc/ld.so.cache", "etc/ld.so.conf", "etc/ld.so.conf.d", "etc/os-release",
 )  # fmt: skip
 # Large folders of which only files of these names are listed.
 NAMED_PLACES = ("usr/share", "usr/local/share")
@@ -24,7 +24,8 @@ PYTHON_PLACES = ("usr/bin", "usr/local/bin")
 PYTHON_NAMES = ("python3*",)
 
 _LIBRARY_AREA = re.compile(r"usr/(?:local/)?lib(?:64)?/(?P<rest>.*)")
-_GCC = re.compile(r"usr/(?:local/)?lib(?:64|exec)?/gcc/[^/]+/[^/]+/(?P<rest>.*)")
+# usr/lib/gcc/TRIPLE/VERSION; OpenEmbedded leaves out "gcc".
+_GCC = re.compile(r"usr/(?:local/)?lib(?:64|exec)?/(?:gcc/[^/]+/[^/]+|\w+-\w+-linux\w*/\d[\w.]*)/(?P<rest>.*)")
 _SHARED = re.compile(r"[^/]+\.so(?:\.\d[\w.+-]*)?(?<!\.py)")  # not libstdc++.so.6.0.28-gdb.py
 _START = re.compile(r"(?:\w*crt[1in]|crt(?:begin|end)\w*|crtfastmath)\.o")
 _HEADER = re.compile(r".*/include/.*|.*\.(?:h|hh|hpp|hxx|inc|ipp|tcc|cuh|def|modulemap)")
@@ -45,7 +46,8 @@ _PYTHON = re.compile(
 _NO_PYTHON = re.compile(
     r"(?:.*/)?(?:dist-packages|site-packages|__pycache__|tests?|idlelib|ensurepip|turtledemo|config-[^/]*)/.*"
 )
-_SYSTEM = re.compile(r"etc/ld\.so\.conf(?:\.d/[^/]+\.conf)?|etc/os-release")
+# The cache is how the loader finds what lies in the configured folders, here as on the box.
+_SYSTEM = re.compile(r"etc/ld\.so\.cache|etc/ld\.so\.conf(?:\.d/[^/]+\.conf)?|etc/os-release")
 # usr/lib/x86_64-linux-gnu/..., usr/include/arm-linux-gnueabihf/...: Debian's multiarch folders.
 _MULTIARCH = re.compile(r"usr/(?:local/)?(?:lib|include)/(?P<machine>[a-z0-9_]+)-linux-[a-z0-9_]+/")
 

@@ -49,6 +49,9 @@ def plan(*listed: RootFile, wish: ImportWish = PLAIN, searched: tuple[str, ...] 
         ("usr/share/eigen3/cmake/Eigen3Config.cmake", "description"),
         ("etc/ld.so.conf.d/acme.conf", "system"),
         ("etc/os-release", "system"),
+        ("etc/ld.so.cache", "system"),
+        ("usr/lib/aarch64-poky-linux/9.3.0/include/arm_neon.h", "compiler"),
+        ("usr/lib/aarch64-poky-linux/9.3.0/libgcc.a", "static"),
         # What stays on the box.
         (f"{GCC}/cc1plus", None),
         (f"{GCC}/liblto_plugin.so", None),
