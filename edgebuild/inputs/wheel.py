@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 import zlib
 from email.parser import HeaderParser
@@ -12,9 +13,15 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 
 from edgebuild.errors import ConfigError, VerificationError
 from edgebuild.model.tree import WheelFacts
+from edgebuild.placing import printable
 
 _MAX_METADATA_BYTES = 1 << 20
 _MAX_TAGS = 1000
+_MAX_ALTERNATIVES = 30  # in one tag: "cp39.cp310-abi3-manylinux_2_17_aarch64.manylinux2014_aarch64" has two
+# What the standard library answers to a damaged zip.
+_DAMAGE = (
+    OSError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, NotImplementedError, ValueError,
+)  # fmt: skip
 
 
 def read_wheel_facts(wheel: Path) -> WheelFacts:
@@ -35,10 +42,13 @@ def read_wheel_facts(wheel: Path) -> WheelFacts:
 
 
 def _tags(text: str, wheel: Path) -> frozenset[Tag]:
-    if text.count("-") != 2:
-        msg = f"{wheel.name}: its WHEEL file has the tag '{text.strip()[:100]}'"
-        raise VerificationError(msg, "a tag is PYTHON-ABI-PLATFORM; build the wheel again.")
-    return parse_tag(text.strip())
+    try:
+        if text.count("-") == 2 and text.count(".") < _MAX_ALTERNATIVES:  # they multiply
+            return parse_tag(text.strip())
+    except ValueError:  # packaging's InvalidTag, from 26 on
+        pass
+    msg = f"{wheel.name}: its WHEEL file has the tag '{printable(text.strip()[:100])}'"
+    raise VerificationError(msg, "a tag is PYTHON-ABI-PLATFORM; build the wheel again.")
 
 
 def _metadata(wheel: Path, project: str) -> str:
@@ -47,9 +57,12 @@ def _metadata(wheel: Path, project: str) -> str:
         with zipfile.ZipFile(wheel) as archive:
             names = [name for name in archive.namelist() if _is_wheel_file(name, project)]
             if len(names) == 1:
+                # No LZMA: a header of its may ask for gigabytes of memory, and no installer writes it.
+                if archive.getinfo(names[0]).compress_type == zipfile.ZIP_LZMA:
+                    raise ValueError("packed in a way that no installer reads")
                 with archive.open(names[0]) as file:
                     return file.read(_MAX_METADATA_BYTES).decode("utf-8", "replace")
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError) as err:
+    except _DAMAGE as err:
         msg = f"{wheel.name}: damaged wheel ({err})"
         raise VerificationError(msg, "build or download it again.") from err
     msg = f"{wheel.name}: has {len(names)} WHEEL files for {project}, expected one"
