@@ -6,7 +6,8 @@ import posixpath
 from collections.abc import Iterator
 
 from edgebuild.audit.finding import box
-from edgebuild.audit.inside import by_name, contract_inside, find_program, glibc_of_image, highest, of_box
+from edgebuild.audit.inside import by_name, contract_inside, find_program, glibc_of_image, of_box
+from edgebuild.elf.facts import provided_versions
 from edgebuild.model.arch import ARCHES
 from edgebuild.model.contract import Contract, EngineFacts, MountedFile, Provided
 from edgebuild.model.elf import ElfFacts, parse_version
@@ -177,7 +178,7 @@ def _too_new(
     has = [
         (parse_version(versions[family]), elf.name)
         for elf in libraries.values()
-        if family in (versions := highest(elf))
+        if family in (versions := provided_versions(elf))
     ]
     has += [(parse_version(each.provides[family]), each.path) for each in mounts if family in each.provides]
     wanted = parse_version(version)

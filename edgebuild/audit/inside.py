@@ -68,10 +68,6 @@ def by_name(tree: TreeFacts, contract: Contract) -> dict[str, ElfFacts]:
     return {name: elf for name, (_, elf) in found.items()}
 
 
-def highest(elf: ElfFacts) -> dict[str, str]:
-    return provided_versions(elf)
-
-
 def glibc_of_image(tree: TreeFacts) -> tuple[int, ...] | None:
     """Its C library's highest node; libc.so.6 of 2.31 ends with 2.30, of 2.33 and later with its own number.
 

@@ -167,4 +167,8 @@ def image(layers: tuple[bytes, ...], form: str, config: Any = None, edit: Mappin
 
 
 def _descriptor(content: bytes) -> dict[str, Any]:
-    return {"mediaType": "x", "digest": f"sha256:{sha256(content).hexdigest()}", "size": len(content)}
+    return {"mediaType": "x", "digest": digest_of(content), "size": len(content)}
+
+
+def digest_of(content: bytes) -> str:
+    return f"sha256:{sha256(content).hexdigest()}"
