@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,6 @@ _SUFFIX = re.compile(r"\.(?P<soabi>cpython-\d+[a-z]*(?:-[\w-]+)?|abi3t?)\.so(?:\
 _SOABI = re.compile(r"cpython-(?P<major>\d)(?P<minor>\d+)(?P<flags>[a-z]*)(?:-(?P<triple>[\w-]+))?")
 _INTERPRETER = re.compile(r"(?:^|/)bin/python(?P<version>3\.\d+)(?P<flags>t?)$")
 _LIBRARY = re.compile(r"(?:^|/)libpython(?P<version>3\.\d+)(?P<flags>t?)m?\.so\b")
-
 _PYTHON_SYMBOL = re.compile(r"_?Py(?!Init_)(?:_|[A-Z])\w+")
 
 
@@ -113,8 +113,21 @@ def imports(python: PythonFacts, module: Module, contract: Contract) -> bool:
 
 def python_symbols(elf: ElfFacts) -> frozenset[str]:
     """Undefined symbols that belong to Python's C interface."""
-    names = (symbol.partition("@")[0] for symbol in elf.undefined)
-    return frozenset(name for name in names if _PYTHON_SYMBOL.match(name))
+    return frozenset(name for name in _python_like(elf.undefined) if _PYTHON_SYMBOL.match(name))
+
+
+def exported_python(elf: ElfFacts) -> Iterator[str]:
+    """Exported symbols that are called as those of Python's C interface are."""
+    return _python_like(elf.exported)
+
+
+def _python_like(symbols: tuple[str, ...]) -> Iterator[str]:
+    """They are sorted, so there is no need to see all."""
+    for prefix in ("Py", "_Py"):
+        for symbol in symbols[bisect.bisect_left(symbols, prefix) :]:
+            if not symbol.startswith(prefix):
+                break
+            yield symbol.partition("@")[0]
 
 
 def shown(files: Sequence[str]) -> str:
