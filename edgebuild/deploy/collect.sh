@@ -1,5 +1,5 @@
 # The box's half of `edgebuild sysroot import`: VERB ROOT [ARGUMENT...], paths below ROOT on stdin, one a line, each
-# beginning with "./". Reads only, and needs sh, find, sed, xargs, ls and cat, as busybox has them.
+# beginning with "./". Reads only, and needs sh, find, sed, xargs, ls, cat and readlink, as busybox has them.
 export LC_ALL=C
 verb=$1 root=$2
 shift 2

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
+import shutil
 import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,10 +13,11 @@ import pytest
 
 from edgebuild.build.file_store import fetch_files, find_wanted, held_file
 from edgebuild.build.root_source import FolderRoot
+from edgebuild.build.sysroot_links import plan_import, relative_target
 from edgebuild.deploy.collect import BoxRoot, parse_listing
 from edgebuild.deploy.transport import ConnectionLost, Reply
 from edgebuild.errors import BoxError
-from edgebuild.model.rootfile import RootFile, RootSource
+from edgebuild.model.rootfile import ImportWish, RootFile, RootSource
 from edgebuild.workspace import Workspace
 from tests.roots import write_root
 
@@ -40,12 +43,13 @@ PLACES = ("usr/include", "lib", "opt/sdk/current/include", "usr/lib/circle", "et
 
 
 class LocalTransport:
-    """Runs a box's commands here. cut_bytes: the connection dies after so much output."""
+    """Runs a box's commands here. cut_bytes: the connection dies after so much output. tools: all there are."""
 
     address = "root@box"
 
-    def __init__(self, cut_bytes: int | None = None) -> None:
+    def __init__(self, cut_bytes: int | None = None, tools: Path | None = None) -> None:
         self.cut_bytes = cut_bytes
+        self.environment = {"PATH": str(tools)} if tools else None
         self.sent_bytes = 0
 
     def call(
@@ -57,7 +61,14 @@ class LocalTransport:
         sink: Callable[[bytes], object] | None = None,
     ) -> Reply:
         assert isinstance(stdin, bytes) and sink
-        done = subprocess.run(["sh", "-c", command], input=stdin, capture_output=True, timeout=timeout_s, check=False)
+        done = subprocess.run(
+            ["/bin/sh", "-c", command],
+            input=stdin,
+            capture_output=True,
+            timeout=timeout_s,
+            env=self.environment,
+            check=False,
+        )
         whole = done.stdout
         if self.cut_bytes is not None and len(whole) > self.cut_bytes:
             sink(whole[: self.cut_bytes])
@@ -77,10 +88,22 @@ def folder(tmp_path: Path) -> Path:
     return root
 
 
-@pytest.fixture(params=["folder", "box", "box without gzip"])
-def source(request: pytest.FixtureRequest, folder: Path) -> RootSource:
+def few_tools(folder: Path) -> Path:
+    """The least that a box has to have."""
+    folder.mkdir()
+    for name in ("sh", "find", "sed", "xargs", "ls", "cat", "dd", "readlink"):
+        program = shutil.which(name)
+        assert program
+        (folder / name).symlink_to(program)
+    return folder
+
+
+@pytest.fixture(params=["folder", "box", "box without gzip", "box without digests"])
+def source(request: pytest.FixtureRequest, folder: Path, tmp_path: Path) -> RootSource:
     if request.param == "folder":
         return FolderRoot(folder)
+    if request.param == "box without digests":
+        return BoxRoot(LocalTransport(tools=few_tools(tmp_path / "tools")), root=str(folder))
     return BoxRoot(LocalTransport(), root=str(folder), packed=request.param == "box")
 
 
@@ -155,6 +178,20 @@ def test_a_box_that_answers_otherwise_is_told() -> None:
 
     with pytest.raises(BoxError, match=r"cannot be listed: % Unknown command"):
         BoxRoot(Router()).find(["usr"])
+
+
+@pytest.mark.parametrize(
+    "path", ["../../etc/cron.d/x", "usr/lib/../../../lib/libx.so.1", "/usr/lib/libx.so", "usr//lib/./x.so"]
+)
+def test_a_box_that_lists_paths_outside_its_root_reaches_nothing_outside_the_sysroot(path: str) -> None:
+    found = plan_import(
+        [RootFile(path, 1), RootFile("usr/lib/liby.so", link=f"../../../{path}")], ImportWish(), "aarch64"
+    )
+    for place, target in {**dict.fromkeys(found.files, ""), **found.links}.items():
+        assert not place.startswith(("/", "..")) and "/../" not in place
+        assert posixpath.normpath(
+            posixpath.join("top", place, "..", relative_target(place, target or place))
+        ).startswith("top/")
 
 
 def test_listings_of_gnu_busybox_and_toybox_are_read() -> None:
