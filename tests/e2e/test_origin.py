@@ -11,10 +11,12 @@ from edgebuild.audit.origin import link_maps, origins
 from edgebuild.build import cmake
 from edgebuild.digest import sha256_file
 from edgebuild.elf import read_elf
+from edgebuild.errors import AuditError
 from edgebuild.model.product import Toolchain
 from edgebuild.run import Command, run
 from edgebuild.workspace import Workspace
 from tests.corpus.shop import toolchain
+from tests.e2e.harness import ARM, edgebuild
 
 _TIMEOUT_S = 600
 SOURCES = {
@@ -105,3 +107,19 @@ def test_maps_of_gnu_ld_are_read_as_well(source: Path, thin: bool) -> None:
     assert lookup(fmod) == ("kalman.o" if thin else "libtrack.a(kalman.o)")
     assert lookup("main") == "main.o"
     assert lookup("exp") == ""
+
+
+def test_the_ship_gate_names_the_static_library_behind_an_instruction(source: Path) -> None:
+    """Through all of `edgebuild build`: what is audited has no symbol table any more."""
+    (source / "kalman.c").write_text(
+        "#include <arm_neon.h>\n"
+        '__attribute__((target("dotprod"))) double predict(double x) {\n'
+        "  int8x16_t v = vdupq_n_s8((signed char)x);\n"
+        "  return vaddvq_s32(vdotq_s32(vdupq_n_s32(0), v, v));\n"
+        "}\n"
+    )
+    (source / "edgebuild.yaml").write_text('name: tracker\nversion: "1"\ntargets: [generic-arm64]\n')
+    ended = edgebuild("build", "--target", ARM, cwd=source, timeout_s=_TIMEOUT_S)
+    assert ended.code == AuditError.exit_code, ended.stderr
+    (line,) = [line for line in ended.stderr.splitlines() if "lib/app: uses asimddp" in line]
+    assert line.endswith(", brought in by libtrack.a(kalman.c.o)")

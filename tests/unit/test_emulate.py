@@ -10,8 +10,8 @@ from edgebuild.build import emulate
 from edgebuild.build.emulate import beyond_box, cpu_option, emulated_command, emulated_python, render_cpuinfo
 from edgebuild.errors import ConfigError, NotAvailable
 from edgebuild.model.arch import ARCHES
-from edgebuild.model.product import Sysroot
 from edgebuild.model.contract import Contract, CpuSpec
+from edgebuild.model.product import Sysroot
 from edgebuild.workspace import Workspace
 
 AARCH64, X86_64 = ARCHES["aarch64"], ARCHES["x86_64"]
