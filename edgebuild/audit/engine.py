@@ -57,16 +57,16 @@ def _findings(tree: TreeFacts, provided: Provided, floor: str, needs: Needs) -> 
     loader = Loader(tree, inside)
     for elf in tree.elves:
         yield from check_machine(elf, tree, inside.contract)
-        yield from check_search_paths(elf, tree)
+        yield from check_search_paths(elf, tree, own=bool(floor))
     for process in loader.processes:
-        yield from check_libraries(process, inside)
+        yield from check_libraries(process, loader)
         yield from check_symbols(process, loader)
         yield from check_copies(process)
         yield from check_static_tls(process)
     if floor:
         yield from check_floor(loader, floor, needs)
     yield from check_isa(tree, inside)
-    yield from check_python(tree, inside)
+    yield from check_python(whole, inside)
     yield from check_others(tree, inside)
     yield from check_paths(tree, own=bool(floor), foreign=needs)
     yield from check_models(tree, inside)

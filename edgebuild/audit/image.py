@@ -217,7 +217,12 @@ def _platform(tree: TreeFacts, image: ImageFacts, contract: Contract) -> Iterato
         yield _finding("A129", image, message, f"build it with --platform linux/{arch.debian}.")
         return
     machines = {elf.machine for elf in tree.elves if elf.kind != "object"}
-    if machines and arch.elf_machine not in machines:
+    program = find_program(tree, image.path, image.command[0]) if image.command else None
+    if isinstance(program, ElfFacts) and program.machine != arch.elf_machine:
+        its = program.machine.removeprefix("EM_")
+        message = f"says it is for {'/'.join(stated)}, and its command {image.command[0]} is for {its}"
+        yield _finding("A129", image, message, f"cross-compile it for {arch.name}, or build with --platform.")
+    elif machines and arch.elf_machine not in machines:
         found = ", ".join(sorted(machine.removeprefix("EM_") for machine in machines))
         message = f"says it is for {'/'.join(stated)}, and all programs in it are for {found}"
         yield _finding("A129", image, message, "its base was built for another platform: build it with --platform.")
@@ -230,6 +235,8 @@ def _command(tree: TreeFacts, image: ImageFacts, contract: Contract) -> Iterator
     reason = _why_not_started(tree, image, image.command[0])
     if reason:
         hint = "name it with its absolute path, copy it into the image, and give it the x-bit (COPY --chmod=755)."
+        if "interpreter" in reason:
+            hint = "install that interpreter, choose a base image that has it, or name another one in the first line."
         yield _finding("A137", image, f"its command {image.command[0]} cannot be started: {reason}", hint)
 
 

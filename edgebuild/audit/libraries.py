@@ -6,25 +6,28 @@ import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 from edgebuild.audit.finding import box, finding, glibc_of, name_node
-from edgebuild.audit.load import Loader, Process, inside_tree
+from edgebuild.audit.load import Loader, Process, file_names, inside_tree
 from edgebuild.model.contract import Contract, Provided
 from edgebuild.model.elf import NAMED_NODES, ElfFacts, VersionNode, parse_version
 from edgebuild.model.finding import Finding
 from edgebuild.model.tree import TreeFacts
 
 _PRIVATE = "GLIBC_PRIVATE"
+_OF_ROOT = ("/opt/", "/usr/", "/lib/", "/lib64/")  # folders of a box that only root writes to
 _VERSIONS_MAY_GO_FROM = (2, 41)  # glibc bdaf500353, "elf: Remove version assert in check_match in elf/dl-lookup.c"
 # "libavcodec" of "libavcodec.so.59"; auditwheel and delocate put a hash between: "libgfortran-040039e1.so.5".
 _STEM = re.compile(r"^(?P<stem>.+?)(?P<hash>-[0-9a-f]{8})?\.so(?:\.|$)")
 Needs = Mapping[str, Mapping[str, str]]
 
 
-def check_libraries(process: Process, provided: Provided) -> Iterator[Finding]:
+def check_libraries(process: Process, loader: Loader) -> Iterator[Finding]:
     """What the loader does not find, or finds too old, when it starts this process."""
+    provided = loader.provided
     for missing in process.missing:
-        yield _missing(missing.library, missing.needed_by, provided)
+        yield _missing(missing.library, missing.needed_by, loader)
     for elf in process.bundled:
         for library, nodes in elf.needed_versions.items():
             if bundled := process.names.get(library):
@@ -32,15 +35,19 @@ def check_libraries(process: Process, provided: Provided) -> Iterator[Finding]:
             elif library in provided.contract.libraries:
                 yield from _newer_than_box(elf, library, nodes, provided)
             elif library not in {each.library for each in process.missing}:
-                yield _missing(library, elf, provided)
+                yield _missing(library, elf, loader)
 
 
-def _missing(library: str, elf: ElfFacts, provided: Provided) -> Finding:
-    contract = provided.contract
+def _missing(library: str, elf: ElfFacts, loader: Loader) -> Finding:
+    contract = loader.provided.contract
     hint = f"bundle it and let RUNPATH lead to it; add it to the contract if {box(contract)} has it."
     stem = stem_of(library)
     if others := sorted(each for each in contract.libraries if each != library and stem_of(each) == stem):
         hint = f"the box has {', '.join(others)}: build against that, or bundle {library} and let RUNPATH lead to it."
+    if there := next((each for each in loader.tree.elves if library in file_names(each)), None):
+        place, name = posixpath.split(there.name)
+        link = f"add a link {library} -> {name} beside it, and " if name != library else ""
+        hint = f"{name} is in the tree: {link}let RUNPATH of {elf.name} lead to {place or 'its folder'} ($ORIGIN/...)."
     return finding(
         "A103", elf, f"needs {library}, which is neither bundled where it looks nor on {box(contract)}", hint
     )
@@ -62,7 +69,7 @@ def _missing_in_bundled(
     for node, symbols in nodes.items():
         if node not in bundled.defined_versions:
             message = f"needs {name_node(node, symbols)}, but the bundled {bundled.name} does not define it"
-            hint = "it was linked against another version of that library."
+            hint = "ship the library that it was linked with (an image: a newer base), or link it with the one that ships."
             yield finding("A102", elf, message, hint, symbol=_example(node, symbols))
 
 
@@ -100,6 +107,8 @@ def _newer_than_box(
 
 
 def _remedy(library: str) -> str:
+    if library.startswith("libgcc_s"):
+        return "link with -static-libgcc, or build with a compiler that is no newer than the box's."
     if library.startswith("libstdc++"):
         return "link libstdc++ statically and hidden, or against the box's own (`edgebuild sysroot import`)."
     return "link for a lower glibc, or against the box's own libraries (`edgebuild sysroot import`)."
@@ -144,17 +153,22 @@ def _above_floor(elf: ElfFacts, limits: Mapping[str, str], process: Process) -> 
 # ---- Search paths ----
 
 
-def check_search_paths(elf: ElfFacts, tree: TreeFacts) -> Iterator[Finding]:
+def check_search_paths(elf: ElfFacts, tree: TreeFacts, *, own: bool) -> Iterator[Finding]:
+    """own: made by our build. Wheels of others keep folders of the container that made them; where only root can write
+    and nothing is found, that harms nobody.
+    """
     for entry in elf.runpath:
         if inside_tree(entry, elf.name, system=tree.system) is None:
             hint = "only $ORIGIN-relative folders that ship with it; audit the whole tree, not one file of it."
             kind = "RPATH" if elf.is_rpath else "RUNPATH"
-            yield finding("A105", elf, f"{kind} has '{entry}'", hint)
+            harmless = not own and entry.startswith(_OF_ROOT) and ".." not in entry
+            yield finding("A105", elf, f"{kind} has '{entry}'", hint, "advice" if harmless else "error")
 
 
 # ---- Two copies ----
 
 
+@lru_cache(maxsize=4096)
 def stem_of(library: str) -> str:
     """ "libavcodec" of "libavcodec.so.59", whatever comes behind."""
     match = _STEM.match(posixpath.basename(library))

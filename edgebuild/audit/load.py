@@ -8,15 +8,20 @@ loader does in tests/e2e/test_truth.py.
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
+from edgebuild.audit.cxx import CxxSymbols
 from edgebuild.model.arch import ARCHES, Arch
 from edgebuild.model.contract import Provided
 from edgebuild.model.elf import ElfFacts
 from edgebuild.model.tree import TreeFacts
 
+_MUSL_LOADER = "ld-musl-"
+# Names that musl's loader answers to itself. Source: musl, ldso/dynlink.c, load_library, `reserved`.
+_MUSL_ITSELF = re.compile(r"lib(?:c|pthread|rt|m|dl|util|xnet)\.")
 _MAX_LINKS = 40  # as the kernel follows
 
 
@@ -47,6 +52,14 @@ class Process:
         return self.root.kind == "executable"
 
 
+    @property
+    def is_musl(self) -> bool:
+        """Linked for musl, whose loader is the C library as well."""
+        return posixpath.basename(self.root.interpreter).startswith(_MUSL_LOADER) or any(
+            name == "libc.so" or name.startswith("libc.musl-") for name in self.root.needed
+        )
+
+
 class Loader:
     """One tree on one box."""
 
@@ -69,6 +82,20 @@ class Loader:
                 seen.update(each.name for each in processes[-1].bundled)
         return tuple(processes)
 
+    @cached_property
+    def exported(self) -> tuple[frozenset[str], ...]:
+        """Symbols that each file of the tree has, with and without versions."""
+        return tuple(exported_names(elf.exported) for elf in self.tree.elves)
+
+    @cached_property
+    def cxx(self) -> CxxSymbols:
+        """C++ functions of the tree's files and of the box's libraries."""
+        return CxxSymbols([*((elf.name, elf.exported) for elf in self.tree.elves), *self.provided.symbols.items()])
+
+    @cached_property
+    def _musl_loader(self) -> str | None:
+        return next((name for name in self.provided.contract.libraries if name.startswith(_MUSL_LOADER)), None)
+
     def load(self, root: ElfFacts) -> Process:
         process = Process(root, [root])
         if root.soname:
@@ -86,6 +113,9 @@ class Loader:
                         queue.append((found, (*parents, elf)))
                 elif library in self.provided.contract.libraries:
                     process.box.append(library)
+                elif process.is_musl and _MUSL_ITSELF.match(library) and (loader := self._musl_loader):
+                    if loader not in process.box:
+                        process.box.append(loader)
                 else:
                     process.missing.append(Missing(library, elf))
         return process
@@ -134,6 +164,12 @@ class Loader:
                 return None
             path = posixpath.normpath(posixpath.join(self.tree.links[link], posixpath.relpath(path, link)))
         return None
+
+
+@lru_cache(maxsize=4096)
+def exported_names(exported: tuple[str, ...]) -> frozenset[str]:
+    """With and without versions: an unversioned reference takes any."""
+    return frozenset(exported) | {symbol.partition("@")[0] for symbol in exported}
 
 
 def inside_tree(entry: str, path: str, *, system: bool = False) -> str | None:

@@ -22,6 +22,9 @@ _GLIBC_KERNEL = {"aarch64": (3, 7, 0), "x86_64": (3, 2, 0)}
 # The loader no longer looks at NT_GNU_ABI_TAG. Source: glibc b46d250656, "Remove kernel version check", in 2.36.
 _ABI_TAG_UNREAD_FROM = (2, 36)
 _RELR_FROM = (2, 36)
+# Before, an alignment below the page size was refused even where the segments fit. Source: glibc 163f625cf9 (2.35),
+# elf/dl-load.c; compared with the real loaders of 2.31 and 2.36 (tests/e2e/test_truth.py).
+_STATED_ALIGNMENT_UNREAD_FROM = (2, 35)
 # What the loader keeps for static TLS of libraries opened later, at most. Source: glibc up to 2.31, elf/dl-tls.c:
 # TLS_STATIC_SURPLUS = 64 + DL_NNS * 100; since 2.32 about the same (glibc.rtld.optional_static_tls and nns).
 _STATIC_TLS_BYTES = 1664
@@ -33,7 +36,7 @@ def wrong_machine(elf: ElfFacts, contract: Contract) -> Iterator[Finding]:
     found = (elf.machine, elf.bits, elf.endianness)
     if found != expected:
         message = f"is {_describe(*found)}, expected {_describe(*expected)}"
-        yield finding("A101", elf, message, "it was built by the host's compiler or comes from another target.")
+        yield finding("A101", elf, message, f"build it with a toolchain for {arch.name} (`edgebuild build --target`), or take its {arch.name} release.")
     elif elf.os_abi not in _OS_ABIS:
         message = f"is for another operating system (OS ABI {elf.os_abi}), expected Linux"
         yield finding("A101", elf, message, "take the Linux build of it.")
@@ -58,25 +61,32 @@ def _interpreter(elf: ElfFacts, tree: TreeFacts, contract: Contract, arch: Arch)
     if not elf.interpreter or elf.kind != "executable":
         return
     folder, name = posixpath.split(elf.interpreter)
+    inside = tree.system and any(elf.interpreter.lstrip("/") in (each.name, *each.also) for each in tree.elves)
+    if inside or (folder in _LOADER_FOLDERS and name in contract.libraries):
+        return
     if name != arch.loader or folder not in _LOADER_FOLDERS:
         message = f"its interpreter is {elf.interpreter}, expected {arch.loader} in /lib or /lib64"
-        yield finding("A107", elf, message, "it was linked in an environment with a loader of its own.")
-    elif arch.loader not in contract.libraries and not any(elf.soname == arch.loader for elf in tree.elves):
+        hint = "link it with a toolchain for the box (`edgebuild build`), or statically; it has a loader of its own now."
+        yield finding("A107", elf, message, hint)
+    else:
         message = f"its interpreter is {elf.interpreter}, which {box(contract)} does not have"
         yield finding("A107", elf, message, "link it statically, or for the C library that is there.")
 
 
 def _pages(elf: ElfFacts, contract: Contract) -> Iterator[Finding]:
-    if not elf.alignment or elf.alignment >= (contract.page_size or _LARGEST_PAGE):
+    glibc = glibc_of(contract)
+    states = elf.alignment if not (glibc and glibc >= _STATED_ALIGNMENT_UNREAD_FROM) else 0
+    limit = min((each for each in (states, elf.largest_page) if each), default=_LARGEST_PAGE)
+    if limit >= (contract.page_size or _LARGEST_PAGE):
         return
     if contract.page_size is None:
-        message = f"aligned to {elf.alignment} bytes, and nobody knows the page size of {box(contract)}"
+        message = f"aligned to {limit} bytes, and nobody knows the page size of {box(contract)}"
         yield finding(
             "A108", elf, message, "`getconf PAGESIZE` on the box tells: page_size in the contract.", "unknown"
         )
         return
     hint = f"link with -z max-page-size={contract.page_size}."
-    yield finding("A108", elf, f"aligned to {elf.alignment} bytes, pages have {contract.page_size}", hint)
+    yield finding("A108", elf, f"aligned to {limit} bytes, pages have {contract.page_size}", hint)
 
 
 def _memory(elf: ElfFacts) -> Iterator[Finding]:

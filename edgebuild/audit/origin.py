@@ -17,6 +17,7 @@ from edgebuild.errors import AuditError
 from edgebuild.model.finding import Finding
 
 _CODES = ("A102", "A104", "A110", "A111", "A112")
+_FIXED_BY_REBUILDING = ("A102", "A104")  # a lower glibc alone would only make the link fail
 _MEMBER = re.compile(r"^(?P<library>.+)\((?P<member>[^()]+)\)$")
 _ADDRESS = re.compile(r"^0x[0-9a-f]+$")
 _SHOWN = 2
@@ -76,7 +77,12 @@ def shown(sources: Sequence[str]) -> str:
 def _attributed(finding: Finding, lookup: Lookup) -> Finding:
     if finding.code not in _CODES or not finding.symbol or finding.origin:
         return finding
-    return msgspec.structs.replace(finding, origin=lookup(finding.symbol))
+    origin = lookup(finding.symbol)
+    library = _MEMBER.match(origin.partition(", ")[0])
+    if library and finding.code in _FIXED_BY_REBUILDING:
+        hint = f"rebuild {library['library']} for the box, or take another release of it: it asks for {finding.symbol}."
+        return msgspec.structs.replace(finding, origin=origin, hint=hint)
+    return msgspec.structs.replace(finding, origin=origin)
 
 
 def _short(source: str) -> str:

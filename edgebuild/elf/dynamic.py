@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from edgebuild.elf.format import SHT_DYNSYM, Damaged, ElfFile, Segment, Strings
 
 _DT_NEEDED, _DT_HASH, _DT_STRTAB, _DT_SYMTAB, _DT_STRSZ, _DT_SYMENT = 1, 4, 5, 6, 10, 11
+_DT_RELA, _DT_RELASZ, _DT_PLTRELSZ, _DT_JMPREL = 7, 8, 2, 23
 _DT_SONAME, _DT_RPATH, _DT_TEXTREL, _DT_RUNPATH, _DT_FLAGS, _DT_RELR = 14, 15, 22, 29, 30, 36
 _DT_GNU_HASH, _DT_VERSYM, _DT_FLAGS_1 = 0x6FFFFEF5, 0x6FFFFFF0, 0x6FFFFFFB
 _DT_VERDEF, _DT_VERDEFNUM, _DT_VERNEED, _DT_VERNEEDNUM = 0x6FFFFFFC, 0x6FFFFFFD, 0x6FFFFFFE, 0x6FFFFFFF
@@ -19,6 +20,7 @@ _STB_LOCAL, _STB_WEAK = 0, 2
 _SHN_UNDEF = 0
 _VISIBLE = (0, 3)  # STV_DEFAULT, STV_PROTECTED
 _MAX_VERSIONS = 1 << 16
+_RELA_BYTES, _RELA_TYPE_AT = 24, 2  # the type is the third of its six words
 _MAX_TAGS = 1 << 16
 _MAX_CHAIN = 1 << 20
 
@@ -95,6 +97,18 @@ class Dynamic:
     @property
     def static_tls(self) -> bool:
         return bool(self._number(_DT_FLAGS) & _DF_STATIC_TLS)
+
+    def uses_initial_exec(self, relocation: int) -> bool:
+        """Whether a relocation takes an offset from the thread pointer. GNU ld sets no flag for it on aarch64."""
+        if self.elf.bits != 64 or self.elf.order != "<":
+            return False
+        for table, size in ((_DT_RELA, _DT_RELASZ), (_DT_JMPREL, _DT_PLTRELSZ)):
+            if table in self.values and self._number(size):
+                place, size_bytes = self.elf.offset_of(self._number(table)), self._number(size)
+                words = memoryview(self.elf.chunk(place, size_bytes - size_bytes % _RELA_BYTES)).cast("I")
+                if relocation in set(words[_RELA_TYPE_AT :: _RELA_BYTES // 4]):
+                    return True
+        return False
 
     @property
     def relr(self) -> bool:

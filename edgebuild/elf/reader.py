@@ -26,13 +26,14 @@ from edgebuild.errors import AuditError
 from edgebuild.model.elf import ElfFacts
 
 # Counts up when the same file gives other facts than before: cached facts are known by it.
-READER_VERSION = 1
+READER_VERSION = 3
 _ET_EXEC, _ET_DYN = 2, 3
 _DF_1_PIE = 0x08000000
 _NT_ABI_TAG, _NT_BUILD_ID = 1, 3
 _MAX_NOTES = 1000
-# Where PT_GNU_STACK is absent the loader assumes an executable stack. Source: glibc, sysdeps/*/stackinfo.h.
-_EXEC_STACK_BY_DEFAULT = ("EM_386", "EM_ARM", "EM_X86_64")
+_SHT_NOBITS = 8
+_TPOFF = {62: 18, 183: 1030}  # R_X86_64_TPOFF64, R_AARCH64_TLS_TPREL by e_machine
+_LARGEST_PAGE = 65536  # that Linux has on these architectures
 
 
 def is_elf(path: Path) -> bool:
@@ -74,6 +75,10 @@ def read_elf(path: Path, *, name: str = "", also: tuple[str, ...] = ()) -> ElfFa
 
 def elf_facts(elf: ElfFile, name: str, also: tuple[str, ...] = (), *, executable: bool = False) -> ElfFacts:
     """Raises Damaged."""
+    if _is_debug_only(elf):
+        return _debug_facts(elf, name, also)
+    if elf.kind in (_ET_EXEC, _ET_DYN) and not elf.loads:
+        raise Damaged("damaged ELF file (it has no loadable segment)")
     dynamic = Dynamic.read(elf, next(elf.of_kind(PT_DYNAMIC), None))
     interpreter = _interpreter(elf)
     machine = machine_name(elf.machine)
@@ -99,12 +104,13 @@ def elf_facts(elf: ElfFile, name: str, also: tuple[str, ...] = (), *, executable
         interpreter=interpreter,
         build_id=build_id,
         has_debug=elf.section(b".debug_info") is not None,
-        exec_stack=_exec_stack(elf, machine),
+        exec_stack=_exec_stack(elf),
         alignment=min((segment.alignment for segment in elf.loads), default=0),
+        largest_page=_largest_page(elf),
         text_relocations=dynamic.text_relocations,
         writable_code=any(segment.flags & PF_W and segment.flags & PF_X for segment in elf.loads),
         relr=dynamic.relr,
-        static_tls_bytes=sum(each.memory_bytes for each in elf.of_kind(PT_TLS)) if dynamic.static_tls else 0,
+        static_tls_bytes=_static_tls_bytes(elf, dynamic),
         min_kernel=min_kernel,
         executable=executable,
     )
@@ -116,6 +122,14 @@ def _kind(elf: ElfFile, dynamic: Dynamic, interpreter: str) -> Literal["executab
         is_pie = dynamic.flags_1 & _DF_1_PIE or (interpreter and not dynamic.soname)
         return "executable" if is_pie else "shared"
     return "executable" if elf.kind == _ET_EXEC else "object"
+
+
+def _static_tls_bytes(elf: ElfFile, dynamic: Dynamic) -> int:
+    size_bytes = sum(each.memory_bytes for each in elf.of_kind(PT_TLS))
+    if not size_bytes or elf.kind != _ET_DYN:
+        return 0
+    relocation = _TPOFF.get(elf.machine, 0)
+    return size_bytes if dynamic.static_tls or (relocation and dynamic.uses_initial_exec(relocation)) else 0
 
 
 def _interpreter(elf: ElfFile) -> str:
@@ -152,7 +166,33 @@ def _notes(elf: ElfFile) -> tuple[str, str]:
     return build_id, min_kernel
 
 
-def _exec_stack(elf: ElfFile, machine: str) -> bool:
+def _exec_stack(elf: ElfFile) -> bool:
+    """Without PT_GNU_STACK the loader assumes one. Seen under emulation: /proc/self/maps after dlopen on Debian 11, 12."""
     for segment in elf.of_kind(PT_GNU_STACK):
         return bool(segment.flags & PF_X)
-    return len(elf.segments) > 0 and machine in _EXEC_STACK_BY_DEFAULT
+    return len(elf.loads) > 0
+
+
+def _largest_page(elf: ElfFile) -> int:
+    """Up to which page size every segment lies at the same place of a page in the file as in memory."""
+    page = _LARGEST_PAGE
+    while page > 1 and any((segment.address - segment.offset) % page for segment in elf.loads):
+        page //= 2
+    return page
+
+
+def _is_debug_only(elf: ElfFile) -> bool:
+    """Split debug information keeps the headers of its program, whose content is elsewhere (SHT_NOBITS)."""
+    for name in (b".dynamic", b".interp", b".text"):
+        if section := elf.section(name):
+            return section.kind == _SHT_NOBITS
+    return False
+
+
+def _debug_facts(elf: ElfFile, name: str, also: tuple[str, ...]) -> ElfFacts:
+    """Nobody loads it, so its machine is all that counts."""
+    order: Literal["little", "big"] = "little" if elf.order == "<" else "big"
+    machine = machine_name(elf.machine)
+    return ElfFacts(
+        name=name, also=also, machine=machine, bits=elf.bits, endianness=order, kind="object", has_debug=True
+    )

@@ -78,7 +78,7 @@ class Contract(Record, frozen=True, omit_defaults=True):
         list of what a program of others may use; a SONAME that is not in it is not on the box.
     symbols: file beside this one with the exported symbols of some of these libraries (see edgebuild.contracts).
     programs: absolute paths of interpreters that scripts may name.
-    versions: SDK, driver and firmware by name ("libsophon" -> "0.4.9").
+    versions: SDK, driver and firmware by name ("libacme" -> "0.4.9").
     sources: where facts come from, by key of this record; "" for all others.
     """
 

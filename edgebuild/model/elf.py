@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -21,6 +22,7 @@ class VersionNode(msgspec.Struct, frozen=True, order=True):
     version: tuple[int, ...]
 
     @staticmethod
+    @lru_cache(maxsize=4096)
     def parse(name: str) -> VersionNode:
         """From "GLIBC_2.31". "GLIBC_PRIVATE" has no version."""
         if name in NAMED_NODES:
@@ -31,6 +33,7 @@ class VersionNode(msgspec.Struct, frozen=True, order=True):
         return VersionNode(name.partition("_")[0], ())
 
 
+@lru_cache(maxsize=4096)
 def parse_version(text: str) -> tuple[int, ...]:
     """ "2.31" -> (2, 31), so that 2.4 < 2.31."""
     return tuple(int(part) for part in text.split("."))
@@ -56,10 +59,11 @@ class ElfFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         for are left out, because the loader goes on without them.
     exported, undefined, weak: "fmod@GLIBC_2.38", or "fmod" without a version. undefined: those that must be found;
         weak: those that may stay unfound.
-    alignment: lowest alignment of a loadable segment in bytes; pages larger than it cannot map the file.
+    alignment: lowest alignment that a loadable segment states, in bytes. largest_page: up to which page size the file
+        can be mapped in fact; 0: not known.
     min_kernel: of NT_GNU_ABI_TAG; the loader refuses an older one.
     opens: names of libraries in its strings, which it may hand to dlopen.
-    paths: folders of a build machine in its strings ("/home/ci/src").
+    paths: folders of a build machine in its strings, such as somebody's home.
     isa: CPU feature beyond the architecture's first version -> its use; None: not disassembled.
     dispatch: signs that it asks the CPU before it uses a feature ("getauxval", "/proc/cpuinfo", "ifunc", ...).
     """
@@ -85,6 +89,7 @@ class ElfFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     has_debug: bool = False
     exec_stack: bool = False
     alignment: int = 0
+    largest_page: int = 0
     text_relocations: bool = False
     writable_code: bool = False  # a loadable segment that is both writable and executable
     relr: bool = False  # compact relocations, which glibc reads from 2.36 on

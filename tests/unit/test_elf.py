@@ -82,7 +82,7 @@ def test_a_program_with_an_interpreter_and_no_soname_is_an_executable(tmp_path: 
     [
         ("EM_AARCH64", 6, False),
         ("EM_AARCH64", 7, True),
-        ("EM_AARCH64", None, False),
+        ("EM_AARCH64", None, True),
         ("EM_X86_64", None, True),
     ],
 )
