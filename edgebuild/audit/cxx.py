@@ -45,7 +45,7 @@ class CxxSymbols:
             if not tagged and (not mine or not its or mine == its):
                 continue
             if "libc++" in (mine, its):
-                message = f"needs {symbol}, {library} has {twin}: one side is built with libc++, the other with libstdc++"
+                message = f"needs {symbol}, {library} has {twin}: one side has libc++, the other libstdc++"
                 hint = "build both with one C++ runtime, or put a C interface between them."
                 return finding("A117", elf, message, hint, symbol=symbol)
             value = 1 if its == "new" else 0

@@ -69,7 +69,7 @@ def _missing_in_bundled(
     for node, symbols in nodes.items():
         if node not in bundled.defined_versions:
             message = f"needs {name_node(node, symbols)}, but the bundled {bundled.name} does not define it"
-            hint = "ship the library that it was linked with (an image: a newer base), or link it with the one that ships."
+            hint = "ship the library that it was linked with (an image: a newer base), or link it with this one."
             yield finding("A102", elf, message, hint, symbol=_example(node, symbols))
 
 

@@ -36,7 +36,8 @@ def wrong_machine(elf: ElfFacts, contract: Contract) -> Iterator[Finding]:
     found = (elf.machine, elf.bits, elf.endianness)
     if found != expected:
         message = f"is {_describe(*found)}, expected {_describe(*expected)}"
-        yield finding("A101", elf, message, f"build it with a toolchain for {arch.name} (`edgebuild build --target`), or take its {arch.name} release.")
+        hint = f"build it with a toolchain for {arch.name} (`edgebuild build --target`), or take its {arch.name} release."
+        yield finding("A101", elf, message, hint)
     elif elf.os_abi not in _OS_ABIS:
         message = f"is for another operating system (OS ABI {elf.os_abi}), expected Linux"
         yield finding("A101", elf, message, "take the Linux build of it.")
@@ -66,7 +67,7 @@ def _interpreter(elf: ElfFacts, tree: TreeFacts, contract: Contract, arch: Arch)
         return
     if name != arch.loader or folder not in _LOADER_FOLDERS:
         message = f"its interpreter is {elf.interpreter}, expected {arch.loader} in /lib or /lib64"
-        hint = "link it with a toolchain for the box (`edgebuild build`), or statically; it has a loader of its own now."
+        hint = "link it with a toolchain for the box (`edgebuild build`), or statically."
         yield finding("A107", elf, message, hint)
     else:
         message = f"its interpreter is {elf.interpreter}, which {box(contract)} does not have"

@@ -6,7 +6,6 @@ import bisect
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from edgebuild.audit.cxx import CxxSymbols
 from edgebuild.audit.finding import box, finding
 from edgebuild.audit.load import Loader, Process, exported_names
 from edgebuild.model.contract import Provided

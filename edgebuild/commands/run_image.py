@@ -17,8 +17,8 @@ from edgebuild.commands.artifact import verify_product
 from edgebuild.digest import digest_of
 from edgebuild.errors import BuildError, ConfigError, NotAvailable, VerificationError
 from edgebuild.model.arch import Arch
-from edgebuild.model.product import Artifact
 from edgebuild.model.contract import CpuSpec
+from edgebuild.model.product import Artifact
 from edgebuild.model.target import TargetSpec
 from edgebuild.package.oci import RUN, image_command, read_image_names
 from edgebuild.workspace import Workspace

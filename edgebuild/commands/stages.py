@@ -35,7 +35,15 @@ from edgebuild.workspace import Workspace
 _DRIVER = Path(__file__).resolve().parent.parent
 _BINDINGS = ("python/**/*", "pyproject.toml")  # what a wheel is made from beside the installed core
 # The part of the driver that decides a wheel's bytes: an edit elsewhere must not rebuild every wheel.
-_WHEEL_MAKERS = ("package/*.py", "package/*.lock", "build/cmake.py", "build/runtime.py", "elf/reader.py", "elf/dynamic.py", "unpack.py")
+_WHEEL_MAKERS = (
+    "package/*.py",
+    "package/*.lock",
+    "build/cmake.py",
+    "build/runtime.py",
+    "elf/reader.py",
+    "elf/dynamic.py",
+    "unpack.py",
+)
 
 Needs = Mapping[str, Mapping[str, str]]
 

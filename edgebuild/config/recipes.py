@@ -13,7 +13,6 @@ from edgebuild.errors import ConfigError
 from edgebuild.model.recipe import SysrootLock, ToolchainLock
 from edgebuild.workspace import Workspace, write_atomic
 
-
 _NOTHING: tuple[Any, ...] = ("", 0, None, [], ())
 
 

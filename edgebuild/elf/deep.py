@@ -13,7 +13,7 @@ from edgebuild.errors import AuditError
 from edgebuild.model.elf import ElfFacts
 
 # Counts up when the same file gives other facts than before: cached facts are known by it.
-DEEP_VERSION = 1
+DEEP_VERSION = 2
 
 
 def deepen(path: Path, facts: ElfFacts, *, isa: bool = True) -> ElfFacts:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from edgebuild.elf.layout import Addresses, Ranges, inside, merged
+from edgebuild.elf.layout import Addresses, Mask, Ranges, inside, merged
 
 Words = npt.NDArray[np.uint32]
 Indices = npt.NDArray[np.int64]
@@ -32,22 +32,20 @@ def branches(words: Words) -> tuple[Indices, Indices]:
     return pairs[:, 0], pairs[:, 1]
 
 
-def ends_run(words: Words) -> npt.NDArray[np.bool_]:
+def ends_run(words: Words) -> Mask:
     """Words behind which nothing runs on: B, BR, RET and their kin, UDF, BRK."""
     indirect = (words & np.uint32(0xFE000000) == 0xD6000000) & (words & np.uint32(0x00600000) != 0x00200000)
-    return (
-        indirect
-        | (words & np.uint32(0xFC000000) == 0x14000000)
-        | (words & np.uint32(0xFFFF0000) == 0)
-        | (words & np.uint32(0xFFE0001F) == 0xD4200000)
-    )
+    ends: Mask = indirect | (words & np.uint32(0xFC000000) == 0x14000000)
+    ends |= (words & np.uint32(0xFFFF0000) == 0) | (words & np.uint32(0xFFE0001F) == 0xD4200000)
+    return ends
 
 
-def unallocated(words: Words) -> npt.NDArray[np.bool_]:
+def unallocated(words: Words) -> Mask:
     """Words of the encoding's empty quarters, except UDF: in data they are one of six. Source: Arm ARM, C4.1."""
     quarter = words >> np.uint32(25) & np.uint32(15)
-    low = (quarter == 0) & (words < 0x80000000) & (words >= 0x10000)
-    return low | (quarter == 1) | (quarter == 3)
+    empty: Mask = (quarter == 1) | (quarter == 3)
+    empty |= (quarter == 0) & (words < 0x80000000) & (words >= 0x10000)
+    return empty
 
 
 def reached(address: int, words: Words, known: Ranges, roots: Addresses) -> Ranges:

@@ -23,7 +23,8 @@ _R_AARCH64_JUMP_SLOT, _SHN_UNDEF = 1026, 0
 _ABOUT_CPU = (15, 16, 24, 26, 29, 30)
 _AT_HWCAP = 16
 _MOV_W16_WZR = 0x2A1F03F0
-_CHKFEAT_NEAR, _WIDENED_NEAR = 16, 4
+_CNTD_X0, _MRS_TPIDR2 = 0x04E0E3E0, 0xD53BD0A0
+_CHKFEAT_NEAR, _ZA_SAVE, _ALONE = 16, 24, 64  # in words
 _BEFORE_CALL, _AFTER_CALL = 12, 16  # words looked at for the argument, and for what is done with the answer
 
 
@@ -50,18 +51,36 @@ def guarded_atomics(address: int, words: Words, hits: Indices) -> tuple[npt.NDAr
 def guarded(feature: str, words: Words, hits: Indices) -> npt.NDArray[np.bool_]:
     """Which hits of any other feature run only where it is there.
 
-    sve: libgcc's unwinder, which is part of many libraries, reads the vector length (CNTD x0, then SXTW) for frames
-    of SVE code. Source: gcc, libgcc/config/aarch64/aarch64-unwind.h. gcs: behind CHKFEAT, which others take for a NOP.
+    The unwinders that are part of many programs look at frames of SVE, SME and MTE code, and only where such a frame
+    is: sve: CNTD x0 alone, for the vector length. sme: a function that saves ZA, and that begins with TPIDR2_EL0. mte:
+    a loop of STG xN, [xN] over a tagged frame. Sources: gcc, libgcc/config/aarch64/aarch64-unwind.h; LLVM, libunwind,
+    DwarfInstructions.hpp and UnwindRegistersSave.S. gcs: behind CHKFEAT, which others take for a NOP.
     """
     is_guarded = np.zeros(len(hits), dtype=np.bool_)
     if feature == "sve":
-        for number in np.flatnonzero(words[hits] == 0x04E0E3E0).tolist():
-            after = words[hits[number] + 1 : hits[number] + 1 + _WIDENED_NEAR]
-            is_guarded[number] = (after & 0xFFFFFFE0 == 0x93407C00).any()
+        return _alone(hits, words[hits] == _CNTD_X0)
+    if feature == "mte":
+        own = words[hits]
+        return _alone(hits, (own & 0xFFFFFC00 == 0xD9200800) & (own >> 5 & 31 == own & 31))
+    if feature == "sme":
+        for number, hit in enumerate(hits.tolist()):
+            is_guarded[number] = (words[max(0, hit - _ZA_SAVE) : hit + 1] & 0xFFFFFFE0 == _MRS_TPIDR2).any()
     elif feature == "gcs":
         for number, hit in enumerate(hits.tolist()):
             is_guarded[number] = (words[max(0, hit - _CHKFEAT_NEAR) : hit] == 0xD503251F).any()
     return is_guarded
+
+
+def _alone(hits: Indices, candidates: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Candidates with no other instruction of the feature near them: code that computes with it has many."""
+    near = np.zeros(len(hits), dtype=np.bool_)
+    others = hits[~candidates]
+    if len(others):
+        place = np.searchsorted(others, hits)
+        before = np.abs(hits - others[np.maximum(place - 1, 0)])
+        behind = np.abs(hits - others[np.minimum(place, len(others) - 1)])
+        near = np.minimum(before, behind) < _ALONE
+    return candidates & ~near
 
 
 def asks_the_kernel(

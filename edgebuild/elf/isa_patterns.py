@@ -57,7 +57,8 @@ class Patterns:
 
 def _folded(words: Words) -> Words:
     """Bits 15 to 10, where most instructions have their number, and bit 4, which tells BC.cond from B.cond."""
-    return (words >> 9) & 0x7E | (words >> 4) & 1
+    folded: Words = (words >> np.uint32(9)) & np.uint32(0x7E) | (words >> np.uint32(4)) & np.uint32(1)
+    return folded
 
 
 @cache

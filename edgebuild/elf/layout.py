@@ -18,6 +18,7 @@ from edgebuild.elf.format import PF_X, PT_DYNAMIC, SHT_DYNSYM, ElfFile
 from edgebuild.elf.unwind import unwound_functions
 
 Addresses = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 Ranges = npt.NDArray[np.int64]  # (n, 2): start and end, by start, not touching each other once merged
 
 _DT_PLTRELSZ, _DT_STRTAB, _DT_SYMTAB, _DT_RELA, _DT_RELASZ, _DT_INIT, _DT_FINI, _DT_JMPREL = 2, 5, 6, 7, 8, 12, 13, 23
@@ -168,11 +169,12 @@ class Layout:
         addresses = np.unique(np.concatenate(found))
         return addresses[addresses < _MAX_ADDRESS].astype(np.int64)
 
-    def _is_code(self, table: SymbolTable, *kinds: int) -> npt.NDArray[np.bool_]:
+    def _is_code(self, table: SymbolTable, *kinds: int) -> Mask:
         entries = table.entries
         sane = (entries["section"] != _SHN_UNDEF) & (entries["section"] < _SHN_LORESERVE)
         sane &= (entries["value"] < _MAX_ADDRESS) & (entries["size"] < _MAX_ADDRESS)
-        return sane & np.isin(entries["info"] & 15, kinds or (_STT_FUNC, STT_GNU_IFUNC))
+        is_code: Mask = sane & np.isin(entries["info"] & 15, kinds or (_STT_FUNC, STT_GNU_IFUNC))
+        return is_code
 
     @cached_property
     def relocations(self) -> npt.NDArray[np.void]:
@@ -224,14 +226,15 @@ def entry_of(elf: ElfFile) -> int:
     return elf.unpack("Q", 24)[0]
 
 
-def mapping_symbols(table: SymbolTable, kinds: bytes) -> npt.NDArray[np.bool_]:
+def mapping_symbols(table: SymbolTable, kinds: bytes) -> Mask:
     """Those that say where code ($x) and data ($d) begin. Source: ELF for the Arm 64-bit Architecture, 5.5."""
     if not table.strings:
         return np.zeros(len(table.entries), dtype=np.bool_)
     text = np.frombuffer(table.strings + b"\0\0\0", dtype=np.uint8)
     start = np.minimum(table.entries["name"], len(table.strings) - 1)
-    ends = np.isin(text[start + 2], (0, ord(".")))
-    return (text[start] == ord("$")) & np.isin(text[start + 1], list(kinds)) & ends
+    found: Mask = (text[start] == ord("$")) & np.isin(text[start + 1], list(kinds))
+    found &= np.isin(text[start + 2], (0, ord(".")))
+    return found
 
 
 def merged(ranges: Ranges) -> Ranges:
@@ -247,9 +250,10 @@ def merged(ranges: Ranges) -> Ranges:
     return np.column_stack((ranges[first, 0], ends[last]))
 
 
-def inside(addresses: Addresses, ranges: Ranges) -> npt.NDArray[np.bool_]:
+def inside(addresses: Addresses, ranges: Ranges) -> Mask:
     """Which addresses lie in one of the merged ranges."""
     if not len(ranges):
         return np.zeros(len(addresses), dtype=np.bool_)
     index = np.searchsorted(ranges[:, 0], addresses, side="right") - 1
-    return (index >= 0) & (addresses < ranges[np.maximum(index, 0), 1])
+    found: Mask = (index >= 0) & (addresses < ranges[np.maximum(index, 0), 1])
+    return found

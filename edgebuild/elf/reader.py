@@ -167,7 +167,7 @@ def _notes(elf: ElfFile) -> tuple[str, str]:
 
 
 def _exec_stack(elf: ElfFile) -> bool:
-    """Without PT_GNU_STACK the loader assumes one. Seen under emulation: /proc/self/maps after dlopen on Debian 11, 12."""
+    """Without PT_GNU_STACK the loader assumes one: seen in /proc/self/maps after dlopen on Debian 11 and 12."""
     for segment in elf.of_kind(PT_GNU_STACK):
         return bool(segment.flags & PF_X)
     return len(elf.loads) > 0

@@ -1,4 +1,4 @@
-"""What the strings of a program tell that no header says: libraries it may open, folders of the machine that built it."""
+"""What strings tell that no header says: libraries it may open, folders of the machine that built it."""
 
 from __future__ import annotations
 

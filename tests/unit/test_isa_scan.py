@@ -115,10 +115,30 @@ def test_what_only_looks_like_an_outline_helper_is_not_guarded(tmp_path: Path, p
     assert uses["atomics"].count == 1
 
 
-def test_the_unwinders_look_at_the_vector_length_is_guarded(tmp_path: Path) -> None:
-    words = [0x04E0E3E0, 0x93407C05, RET, 0x04E0E3E0, RET, NOP, NOP, NOP, NOP]
-    uses, _ = scan(tmp_path, Code(words=words, functions=functions(36)))
-    assert (uses["sve"].count, uses["sve"].guarded) == (1, 1)
+CNTD_X0, STG_X8, IRG_X8, MRS_TPIDR2, STR_ZA, SMSTOP_ZA = (
+    0x04E0E3E0, 0xD9200908, 0x9ADF1108, 0xD53BD0B0, 0xE1206200, 0xD503447F,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("feature", "words", "count", "guarded"),
+    [
+        ("sve", [CNTD_X0, 0x93407C05, RET, CNTD_X0, RET], 0, 2),
+        ("sve", [CNTD_X0, SVE_ADD, RET], 2, 0),
+        ("sve", [CNTD_X0, *[NOP] * 80, SVE_ADD, RET], 1, 1),
+        ("sve", [CNTD_X0 + 1, RET], 1, 0),
+        ("mte", [STG_X8, RET], 0, 1),
+        ("mte", [IRG_X8, STG_X8, RET], 2, 0),
+        ("sme", [MRS_TPIDR2, 0xB40001F0, STR_ZA, SMSTOP_ZA, RET], 0, 3),
+        ("sme", [NOP, STR_ZA, RET], 1, 0),
+    ],
+)
+def test_what_unwinders_ask_of_frames_that_need_it_is_guarded(
+    feature: str, words: list[int], count: int, guarded: int, tmp_path: Path
+) -> None:
+    """They are part of every C++ program that is linked statically, and of libgcc_s."""
+    uses, _ = scan(tmp_path, Code(words=words, functions=functions(4 * len(words))))
+    assert (uses[feature].count, uses[feature].guarded) == (count, guarded)
 
 
 def with_question(question: list[int], *, imports: str = "getauxval") -> Code:
