@@ -36,7 +36,7 @@ def wrong_machine(elf: ElfFacts, contract: Contract) -> Iterator[Finding]:
     found = (elf.machine, elf.bits, elf.endianness)
     if found != expected:
         message = f"is {_describe(*found)}, expected {_describe(*expected)}"
-        hint = f"build it with a toolchain for {arch.name} (`edgebuild build --target`), or take its {arch.name} release."
+        hint = f"build it with a toolchain for {arch.name} (`edgebuild build`), or take its {arch.name} release."
         yield finding("A101", elf, message, hint)
     elif elf.os_abi not in _OS_ABIS:
         message = f"is for another operating system (OS ABI {elf.os_abi}), expected Linux"

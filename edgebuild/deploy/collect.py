@@ -91,7 +91,7 @@ class BoxRoot:
     def _no_answer(self, reply: Reply, answer: bytes | bytearray) -> BoxError:
         seen = " ".join((reply.stderr or answer.decode(errors="replace")).split())[-200:]
         msg = f"{self.title}: its files cannot be listed" + (f": {seen}" if seen else "")
-        return BoxError(msg, "the login needs sh as its shell; the box needs find, sed, xargs, ls, cat, dd and readlink.")
+        return BoxError(msg, "the login needs sh as its shell; the box needs find, sed, xargs, ls, cat, dd, readlink.")
 
 
 def parse_listing(lines: Sequence[str]) -> dict[str, RootFile]:

@@ -14,10 +14,10 @@ from edgebuild.config.targets import load_sysroot
 from edgebuild.elf import read_elf
 from edgebuild.errors import AuditError, ConfigError
 from edgebuild.fetch import cached_path
+from edgebuild.model.contract import Contract, CpuSpec
 from edgebuild.model.elf import ElfFacts
 from edgebuild.model.image import ImageBase, ImageRecipe, ImageUser
 from edgebuild.model.recipe import Download, SysrootLock
-from edgebuild.model.contract import Contract, CpuSpec
 from edgebuild.workspace import Workspace
 from tests.elf_writer import Elf, write_elf
 from tests.unit.test_unpack import LINK, make_deb, member, special
