@@ -42,9 +42,9 @@ class _Scan:
         hits, pattern = patterns().find(words)
         is_code = self._is_code(address, words, hits)
         hits, pattern = hits[is_code], pattern[is_code]
-        names = patterns().features
-        for number in np.unique(pattern).tolist():
-            self._count(names[number], address, words, hits[pattern == number])
+        names = np.array(patterns().features)[pattern]
+        for feature in np.unique(names).tolist():
+            self._count(feature, address, words, hits[names == feature])
 
     def _count(self, feature: str, address: int, words: Words, hits: Indices) -> None:
         found = self.found[feature]
