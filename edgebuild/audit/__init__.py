@@ -1,9 +1,4 @@
-"""Would this artifact run on that box? The stable Python API of `edgebuild audit`.
-
-    from edgebuild.audit import audit_path
-    for finding in audit_path("my.whl", "contracts/box.yaml"):
-        print(finding.severity, finding.code, finding.file, finding.message, finding.hint)
-"""
+"""Would this artifact run on that box? Pure: facts in, findings out. For programs of others: edgebuild/api.py."""
 
 from __future__ import annotations
 

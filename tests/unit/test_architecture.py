@@ -18,7 +18,7 @@ DRIVER = REPOSITORY / "edgebuild"
 # (run.py, fetch.py, ...) is a base room: these may use each other, but not in a circle.
 LAYERS = (
     ("__main__",),
-    ("cli",),
+    ("cli", "api"),
     ("commands",),
     ("config", "build", "package", "deploy"),
     ("probe", "audit"),
