@@ -11,7 +11,7 @@ import numpy.typing as npt
 from edgebuild.elf.isa_flow import Indices, Words, reached, unallocated
 from edgebuild.elf.isa_guards import asks_the_kernel, guarded, guarded_atomics
 from edgebuild.elf.isa_patterns import patterns
-from edgebuild.elf.layout import Addresses, Block, Layout, Ranges, inside, mapping_symbols, merged
+from edgebuild.elf.layout import Addresses, Block, Layout, Ranges, covered, inside, mapping_symbols, merged
 from edgebuild.model.elf import IsaUse
 
 _ASKING = ("getauxval", "__getauxval")
@@ -79,10 +79,9 @@ class _Scan:
 
     def _is_uncharted(self, address: int, words: Words, known: Ranges) -> bool:
         """Whether most of the code is unknown: that is, most of it, and the rest is not data by its looks."""
-        addresses = address + _STEP * np.arange(len(words), dtype=np.int64)
-        sections = self.layout.code_sections
-        in_section = inside(addresses, sections) if len(sections) else np.ones(len(words), dtype=np.bool_)
-        unknown = in_section & ~inside(addresses, known)
+        count, sections = len(words), self.layout.code_sections
+        in_section = covered(address, count, _STEP, sections) if len(sections) else np.ones(count, dtype=np.bool_)
+        unknown = in_section & ~covered(address, count, _STEP, known)
         unknown_count = int(unknown.sum())
         if 2 * unknown_count < int(in_section.sum()):
             return False

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from edgebuild.elf.layout import Addresses, Mask, Ranges, inside, merged
+from edgebuild.elf.layout import Addresses, Mask, Ranges, covered, merged
 
 Words = npt.NDArray[np.uint32]
 Indices = npt.NDArray[np.int64]
@@ -53,8 +53,7 @@ def reached(address: int, words: Words, known: Ranges, roots: Addresses) -> Rang
 
     Jump tables are not followed, so code may be missed. A run with a word that is no instruction is data.
     """
-    addresses = address + 4 * np.arange(len(words), dtype=np.int64)
-    is_known = inside(addresses, known)
+    is_known = covered(address, len(words), 4, known)
     sources, targets = branches(words)
     valid = (targets >= 0) & (targets < len(words))
     sources, targets = sources[valid], targets[valid]

@@ -257,3 +257,11 @@ def inside(addresses: Addresses, ranges: Ranges) -> Mask:
     index = np.searchsorted(ranges[:, 0], addresses, side="right") - 1
     found: Mask = (index >= 0) & (addresses < ranges[np.maximum(index, 0), 1])
     return found
+
+
+def covered(address: int, count: int, step: int, ranges: Ranges) -> Mask:
+    """For `count` places from an address on, `step` apart: which lie in one of the merged ranges."""
+    marks = np.zeros(count + 1, dtype=np.int8)
+    for ends, sign in ((ranges[:, 0], 1), (ranges[:, 1], -1)):
+        np.add.at(marks, np.clip(-((address - ends) // step), 0, count), sign)
+    return np.cumsum(marks[:-1], dtype=np.int8).view(np.bool_)
