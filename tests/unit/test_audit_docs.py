@@ -31,5 +31,6 @@ def test_the_example_in_python_runs(
     contract = find_contract("generic-arm64", ws)
     shutil.copy2(contract, tmp_path / "box.yaml")
     shutil.copy2(contract.with_suffix(".symbols"), tmp_path)
-    exec(compile(example, str(DOCUMENT), "exec"), {})
+    with pytest.raises(SystemExit, match="5"):
+        exec(compile(example, str(DOCUMENT), "exec"), {})
     assert "error A103 libx.so needs libnowhere.so.1" in capsys.readouterr().out
