@@ -67,7 +67,7 @@ def _interpreter(elf: ElfFacts, tree: TreeFacts, contract: Contract, arch: Arch)
         return
     if name != arch.loader or folder not in _LOADER_FOLDERS:
         message = f"its interpreter is {elf.interpreter}, expected {arch.loader} in /lib or /lib64"
-        hint = "link it with a toolchain for the box (`edgebuild build`), or statically."
+        hint = f"link it for the loader of the box, {arch.loader} (`edgebuild build`), or statically."
         yield finding("A107", elf, message, hint)
     else:
         message = f"its interpreter is {elf.interpreter}, which {box(contract)} does not have"
