@@ -1,7 +1,8 @@
 # make demo: all set-up and the main job.   make test: all set-up and all tests.
+# make fuzz: 20,000 damaged artifacts.   make truth: every verdict against the real loader, afresh.   make bench: benchmarks.
 # make kills: 100 deployments with something killed in the midst, and the box program killed at every step.
 .POSIX:
-.PHONY: help demo test lint unit build e2e kills bare clean
+.PHONY: help demo test lint unit build e2e kills fuzz truth bench bare clean
 
 STAGE = sh .ci/stage
 EDGEBUILD = .venv/bin/edgebuild
@@ -33,6 +34,15 @@ build:
 
 kills:
 	@EDGEBUILD_KILLS=100 EDGEBUILD_KILL_STRIDE=1 $(PYTHON) -m pytest -q -rA tests/e2e/test_kills.py tests/e2e/test_box_program.py
+
+fuzz:
+	@EDGEBUILD_FUZZ=20000 $(PYTHON) -m pytest -q -rA tests/e2e/test_fuzz.py
+
+truth:
+	@EDGEBUILD_TRUTH_FRESH=1 $(PYTHON) -m pytest -q -s tests/e2e/test_truth.py
+
+bench:
+	@for bench in tests/bench/*_bench.py tests/bench/compare_tools.py; do $(STAGE) $$bench $(PYTHON) -m tests.bench.$$(basename $$bench .py); done
 
 e2e:
 	@$(STAGE) binfmt sh .ci/binfmt
