@@ -42,6 +42,7 @@ truth:
 	@EDGEBUILD_TRUTH_FRESH=1 $(PYTHON) -m pytest -q -s tests/e2e/test_truth.py
 
 bench:
+	@test -x build/peers/bin/checksec || { python3 -m venv build/peers && build/peers/bin/pip install -q -r tests/bench/peers.txt; }
 	@for bench in tests/bench/*_bench.py tests/bench/compare_tools.py; do $(STAGE) $$bench $(PYTHON) -m tests.bench.$$(basename $$bench .py); done
 
 e2e:
