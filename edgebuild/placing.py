@@ -59,8 +59,12 @@ class Below:
     def write(self, name: str, content: Readable, mode: int) -> None:
         """The x-bit stays, nothing else of the mode does."""
         place = self.place(name)
-        place.unlink(missing_ok=True)
-        with place.open("xb") as file:
+        try:
+            file = place.open("xb")
+        except FileExistsError:  # also for a link: what it leads to stays as it is
+            place.unlink()
+            file = place.open("xb")
+        with file:
             while piece := content.read(_CHUNK_BYTES):
                 file.write(piece)
             os.fchmod(file.fileno(), 0o755 if mode & 0o100 else 0o644)

@@ -1,7 +1,4 @@
-"""The lowest layer of an image: a distribution's runtime libraries and their licences, with nothing to run in it.
-
-And the gate for what is laid over it: a container is not its host, so every library has to be in the image.
-"""
+"""The lowest layer of an image: a distribution's runtime libraries and their licences, with nothing to run in it."""
 
 from __future__ import annotations
 
@@ -12,20 +9,16 @@ from pathlib import Path
 
 import msgspec
 
-from edgebuild.audit.engine import audit, refusals
 from edgebuild.audit.render import render_findings
 from edgebuild.digest import digest_of
 from edgebuild.elf import read_elves
-from edgebuild.elf.facts import provided_versions
 from edgebuild.errors import AuditError, ConfigError
 from edgebuild.fetch import fetch_all
 from edgebuild.model.arch import ARCHES, ArchName
-from edgebuild.model.contract import Contract, Provided
 from edgebuild.model.elf import ElfFacts
 from edgebuild.model.finding import Finding
 from edgebuild.model.image import ImageBase, ImageRecipe
 from edgebuild.model.recipe import Download, SysrootLock
-from edgebuild.model.tree import TreeFacts
 from edgebuild.unpack import make_merged_usr, read_deb_control, unpack_deb
 from edgebuild.workspace import Workspace
 
@@ -141,34 +134,6 @@ def audit_base(elves: Sequence[ElfFacts], loader: str) -> tuple[Finding, ...]:
             for node in sorted({*elf.needed_versions.get(library, {})}.difference(provided[library].defined_versions)):
                 findings.append(Finding(code="A102", file=elf.name, message=f"needs {node} of {library}"))
     return tuple(findings)
-
-
-def image_contract(base: ImageBase, box: Contract) -> Provided:
-    """What a program finds in a container: the base's libraries on the box's CPU and pages."""
-    elves = _by_name(base.elves)
-    contract = msgspec.structs.replace(
-        box,
-        title=f"image base {base.name}",
-        libraries={name: provided_versions(elf) for name, elf in elves.items()},
-        glibc=None,  # as its libraries' nodes say
-        sources={"libraries": base.digest},
-    )
-    return Provided(contract, {name: frozenset(elf.exported) for name, elf in elves.items()})
-
-
-def gate_image(base: ImageBase, elves: Sequence[ElfFacts], box: Provided) -> None:
-    """Refuses an image whose program would miss a library or a symbol version inside it. Raises AuditError.
-
-    elves: of the tree that is laid over the base. box: contract of the row. A tree without a program of ours, a
-    script's or a static one's, is not refused for that.
-    """
-    if not elves:
-        return
-    tree = TreeFacts(path=base.name, kind="folder", elves=tuple(elves))
-    if refused := refusals(audit(tree, image_contract(base, box.contract))):
-        text = render_findings(refused)
-        msg = f"the image would not run, because a container does not see its host's libraries\n{text}"
-        raise AuditError(msg, f"bundle what is missing, or choose a base newer than {base.name}.")
 
 
 def _by_name(elves: Sequence[ElfFacts]) -> dict[str, ElfFacts]:

@@ -73,6 +73,5 @@ def require_packable(request: Request, *, explicit: bool) -> None:
 
 def without_distribution(request: Request) -> Request:
     """Without what comes through a distribution's packages: Python headers, FFmpeg, JPEG, doctest, image base."""
-    row = msgspec.structs.replace(request.target.row, python=())
-    target = msgspec.structs.replace(request.target, row=row, core_only=True, image=None)
+    target = msgspec.structs.replace(request.target, pythons=(), core_only=True, image=None)
     return dataclasses.replace(request, target=target)

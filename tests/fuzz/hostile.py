@@ -108,7 +108,7 @@ def zip_bomb(rng: random.Random) -> Built:
 
 
 def many(rng: random.Random) -> Built:
-    count = rng.choice((1000, 60_000))
+    count = rng.choice((1000, 20_000))
     return _packed(b"".join(member(f"f{number}") for number in range(count)), rng) if count < 2000 else (
         "x.tar.gz", seeds.PACKERS["gz"](member("f") * count)
     )  # fmt: skip
