@@ -86,7 +86,7 @@ def render(caught: dict[str, set[str]]) -> str:
         "each. A tool catches one when it complains of that kind of thing, whatever else it complains of. Images were",
         "unpacked for tools that read none, and folders packed as wheels for auditwheel. checksec is credited for each",
         "RPATH, though it shows sound ones alike. None of the others knows the box: auditwheel is credited when its",
-        "tag is above the box's glibc, and the readelf script (`tests/bench/readelf_check.sh`, what teams write by hand)",
+        "tag is above the box's glibc, and the readelf script (`tests/bench/readelf_check.sh`, as teams write it)",
         "is given the contract's facts.",
         "",
         f"| first code | meaning | defects | {' | '.join(tools)} |",
