@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from edgebuild.audit.finding import box, finding, glibc_of, name_node
-from edgebuild.audit.load import Loader, Process, file_names, inside_tree
+from edgebuild.audit.load import Loader, Process, inside_tree
 from edgebuild.model.contract import Contract, Provided
 from edgebuild.model.elf import NAMED_NODES, ElfFacts, VersionNode, parse_version
 from edgebuild.model.finding import Finding
@@ -44,7 +44,7 @@ def _missing(library: str, elf: ElfFacts, loader: Loader) -> Finding:
     stem = stem_of(library)
     if others := sorted(each for each in contract.libraries if each != library and stem_of(each) == stem):
         hint = f"the box has {', '.join(others)}: build against that, or bundle {library} and let RUNPATH lead to it."
-    if there := next((each for each in loader.tree.elves if library in file_names(each)), None):
+    if there := loader.by_file_name.get(library):
         place, name = posixpath.split(there.name)
         link = f"add a link {library} -> {name} beside it, and " if name != library else ""
         hint = f"{name} is in the tree: {link}let RUNPATH of {elf.name} lead to {place or 'its folder'} ($ORIGIN/...)."

@@ -88,6 +88,11 @@ class Loader:
         return tuple(exported_names(elf.exported) for elf in self.tree.elves)
 
     @cached_property
+    def by_file_name(self) -> dict[str, ElfFacts]:
+        """Every name by which a file could be asked for, wherever it lies; of several the first."""
+        return {name: elf for elf in reversed(self.tree.elves) for name in file_names(elf)}
+
+    @cached_property
     def cxx(self) -> CxxSymbols:
         """C++ functions of the tree's files and of the box's libraries."""
         return CxxSymbols([*((elf.name, elf.exported) for elf in self.tree.elves), *self.provided.symbols.items()])
