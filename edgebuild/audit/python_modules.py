@@ -113,21 +113,21 @@ def imports(python: PythonFacts, module: Module, contract: Contract) -> bool:
 
 def python_symbols(elf: ElfFacts) -> frozenset[str]:
     """Undefined symbols that belong to Python's C interface."""
-    return frozenset(name for name in _python_like(elf.undefined) if _PYTHON_SYMBOL.match(name))
+    return frozenset(filter(_PYTHON_SYMBOL.match, _python_like(elf.undefined)))
 
 
-def exported_python(elf: ElfFacts) -> Iterator[str]:
+def exported_python(elf: ElfFacts) -> list[str]:
     """Exported symbols that are called as those of Python's C interface are."""
     return _python_like(elf.exported)
 
 
-def _python_like(symbols: tuple[str, ...]) -> Iterator[str]:
+def _python_like(symbols: tuple[str, ...]) -> list[str]:
     """They are sorted, so there is no need to see all."""
-    for prefix in ("Py", "_Py"):
-        for symbol in symbols[bisect.bisect_left(symbols, prefix) :]:
-            if not symbol.startswith(prefix):
-                break
-            yield symbol.partition("@")[0]
+    found: list[str] = []
+    for prefix, behind in (("Py", "Pz"), ("_Py", "_Pz")):
+        own = symbols[bisect.bisect_left(symbols, prefix) : bisect.bisect_left(symbols, behind)]
+        found += [symbol.partition("@")[0] for symbol in own]
+    return found
 
 
 def shown(files: Sequence[str]) -> str:

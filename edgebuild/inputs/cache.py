@@ -8,6 +8,7 @@ A cache is no product: whatever is wrong with it, it is thrown away, and the fac
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import sqlite3
 import time
@@ -43,6 +44,18 @@ class FileFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     other: OtherFile | None = None
 
 
+@contextlib.contextmanager
+def _without_collecting() -> Iterator[None]:
+    """A tree is some hundred thousand objects in no circle; the collector would walk them three times meanwhile."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode_tree = msgspec.msgpack.Decoder(TreeFacts).decode
 _decode_file = msgspec.msgpack.Decoder(FileFacts).decode
@@ -57,7 +70,7 @@ class FactsCache:
 
     def tree(self, key: str) -> TreeFacts | None:
         for (facts,) in self._ask("SELECT facts FROM trees WHERE key = ?", (key,)):
-            with contextlib.suppress(msgspec.DecodeError, TypeError):
+            with contextlib.suppress(msgspec.DecodeError, TypeError), _without_collecting():
                 return _decode_tree(facts)
         return None
 
