@@ -22,7 +22,7 @@ def render_findings(findings: Sequence[Finding]) -> str:
 
 
 def render_verdict(findings: Sequence[Finding]) -> str:
-    """ "refused: 2 errors, 1 unknown; 3 advices", "passes; 1 waived"."""
+    """ "refused: 2 errors, 1 unknown; 3 advice", "passes; 1 waived"."""
     counts = Counter(each.severity for each in findings if not each.waived)
     refusing = [_counted(counts[severity], severity) for severity in ("error", "unknown") if counts[severity]]
     waived = sum(bool(each.waived) for each in findings)
@@ -65,5 +65,5 @@ def _place(finding: Finding) -> str:
 
 
 def _counted(count: int, word: str) -> str:
-    """ "unknown" has no plural."""
-    return f"{count} {word}" if count == 1 or word == "unknown" else f"{count} {word}s"
+    """Only errors have a plural."""
+    return f"{count} errors" if word == "error" and count > 1 else f"{count} {word}"

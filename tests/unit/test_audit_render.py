@@ -54,7 +54,7 @@ def test_a_file_name_cannot_steer_the_terminal() -> None:
 
 
 def test_the_verdict_is_one_line() -> None:
-    assert render_verdict([STACK, OLD, DOUBT, ADVICE, ADVICE, ADVICE]) == "refused: 2 errors, 1 unknown; 3 advices"
+    assert render_verdict([STACK, OLD, DOUBT, ADVICE, ADVICE, ADVICE]) == "refused: 2 errors, 1 unknown; 3 advice"
     assert render_verdict([DOUBT, DOUBT]) == "refused: 2 unknown"
     assert render_verdict([ADVICE, WAIVED]) == "passes; 1 advice; 1 waived"
     assert render_verdict([]) == "passes"
