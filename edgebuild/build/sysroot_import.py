@@ -40,13 +40,12 @@ _INSTALL = "install them there: libc6-dev on Debian and its like, glibc-devel on
 
 @dataclass(frozen=True)
 class Survey:
-    """What a source has, and what of it is wanted. searched: folders of the loader, from its ld.so.conf."""
+    """What a source has, and what of it is wanted."""
 
     plan: Plan
     arch: Arch
     glibc: str
     title: str  # "Debian GNU/Linux 11 (bullseye)", of os-release
-    searched: tuple[str, ...]
     wanted: Wanted
 
 
@@ -92,7 +91,7 @@ def survey(source: RootSource, wish: ImportWish, *, ws: Workspace) -> Survey:
     with ws.log.step(f"Comparing {len(plan.files)} files with what is here") as step:
         wanted = find_wanted(source, list(plan.files.values()), ws=ws)
         step.note = f"{wanted.size_bytes / 1e6:.1f} MB to receive"
-    return Survey(plan, arch, glibc, _title(facts), searched, wanted)
+    return Survey(plan, arch, glibc, _title(facts), wanted)
 
 
 def receive(name: str, source: RootSource, survey: Survey, *, ws: Workspace) -> Imported:
@@ -187,7 +186,7 @@ def _require_development_files(source: RootSource, plan: Plan) -> None:
             "headers of the C library (stdio.h)": "usr/include/stdio.h" in plan.kinds,
             "start-up files (crt1.o)": {"crt1.o", "crti.o"} <= names,
             "libc.so, which -lc asks for": "libc.so" in names,
-            "the compiler's own files (crtbegin.o, libgcc.a)": {"crtbegin.o", "libgcc.a"} <= names,
+            "files of a compiler (crtbegin.o, libgcc.a)": {"crtbegin.o", "libgcc.a"} <= names,
         }.items()
         if not ok
     ]
