@@ -81,11 +81,8 @@ class Workspace:
     def lock(self, name: str) -> Iterator[None]:
         """Exclusive between processes; tells the user whom it waits for rather than seeming to hang."""
         folder = self.cache / "locks"
-        try:
+        with self._writing():
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as err:
-            msg = f"{self.cache}: cannot be used as cache ({err.strerror})"
-            raise ConfigError(msg, "set EDGEBUILD_CACHE to a folder you can write to.") from err
         lock = filelock.FileLock(folder / f"{name}.lock")
         try:
             lock.acquire(timeout=0)
@@ -101,12 +98,21 @@ class Workspace:
     def scratch(self, purpose: str) -> Iterator[Path]:
         """A folder on the cache's file system that is gone afterwards, whatever happens."""
         base = self.cache / "work"
-        base.mkdir(parents=True, exist_ok=True)
-        path = Path(tempfile.mkdtemp(prefix=f"{purpose}-", dir=base))
+        with self._writing():
+            base.mkdir(parents=True, exist_ok=True)
+            path = Path(tempfile.mkdtemp(prefix=f"{purpose}-", dir=base))
         try:
             yield path
         finally:
             shutil.rmtree(path, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as err:
+            msg = f"{self.cache}: cannot be used as cache ({err.strerror})"
+            raise ConfigError(msg, "set EDGEBUILD_CACHE to a folder you can write to.") from err
 
     def product(self, kind: str, name: str, key: str) -> Path:
         """Where a product of this key lives, whether or not it exists yet."""
@@ -134,8 +140,12 @@ class Workspace:
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
-    """The old file or the whole new one, never half of it."""
+    """The old file or the whole new one, never half of it. Raises OSError of `path`, whose name the caller knows."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.write_bytes(content.encode() if isinstance(content, str) else content)
-    fresh.replace(path)
+    try:
+        fresh.write_bytes(content.encode() if isinstance(content, str) else content)
+        fresh.replace(path)
+    except OSError as err:
+        fresh.unlink(missing_ok=True)
+        raise OSError(err.errno, err.strerror, str(path)) from err

@@ -43,7 +43,10 @@ def load_yaml(path: Path, kind: type[T]) -> T:
     except FileNotFoundError as err:
         msg = f"{path}: no such file"
         raise ConfigError(msg) from err
-    except (OSError, UnicodeDecodeError) as err:
+    except OSError as err:
+        msg = f"{path}: cannot be read ({err.strerror})"
+        raise ConfigError(msg) from err
+    except UnicodeDecodeError as err:
         msg = f"{path}: cannot be read as UTF-8 text ({err})"
         raise ConfigError(msg) from err
     return parse_yaml(text, kind, where=str(path))

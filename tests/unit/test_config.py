@@ -89,6 +89,12 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         load_yaml(tmp_path / "none.yaml", Outer)
 
 
+def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
+    (tmp_path / "row.yaml").mkdir()
+    with pytest.raises(ConfigError, match=r"row\.yaml: cannot be read \(Is a directory\)"):
+        load_yaml(tmp_path / "row.yaml", Outer)
+
+
 def test_a_file_that_is_not_text(tmp_path: Path) -> None:
     (tmp_path / "row.yaml").write_bytes(b"title: \xff\xfe")
     with pytest.raises(ConfigError, match="cannot be read as UTF-8 text"):

@@ -101,6 +101,8 @@ def test_a_cache_that_cannot_be_written_is_a_usage_error(tmp_path: Path) -> None
     ws = Workspace(cache=tmp_path / "file" / "cache", out=tmp_path, project=tmp_path, log=Log(StringIO()))
     with pytest.raises(ConfigError, match="cannot be used as cache"):
         ws.provide("things", "thing", "k" * 64, make_two_files, "Making")
+    with pytest.raises(ConfigError, match="cannot be used as cache"), ws.scratch("audit"):
+        pass
 
 
 def test_the_projects_own_recipe_comes_before_the_shipped_one(ws: Workspace) -> None:
@@ -123,3 +125,11 @@ def test_an_atomic_write_replaces_and_leaves_no_temporary_name(tmp_path: Path) -
     write_atomic(path, b"new")
     assert path.read_bytes() == b"new"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_failed_atomic_write_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OSError) as caught:
+        write_atomic(tmp_path / "taken", "new")
+    assert caught.value.filename == str(tmp_path / "taken")
+    assert list(tmp_path.iterdir()) == [tmp_path / "taken"]
