@@ -169,7 +169,7 @@ def _require(path: Path) -> None:
     try:
         if not (path.is_dir() or path.is_file()):
             msg = f"{path}: no such file or folder" if not path.exists() else f"{path}: neither a file nor a folder"
-            raise ConfigError(msg)
+            raise ConfigError(msg, "an image of the engine is written docker:IMAGE, a file on a box USER@HOST:/PATH.")
         if path.is_file():
             path.open("rb").close()
     except (OSError, ValueError) as err:
