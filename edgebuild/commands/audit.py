@@ -91,7 +91,7 @@ def _list_codes(ctx: click.Context, _param: click.Parameter, wanted: bool) -> No
 
 
 @click.command("audit")
-@click.argument("whats", nargs=-1, required=True, metavar="WHAT...")
+@click.argument("whats", nargs=-1, required=True, metavar="WHAT...", type=click.Path())
 @click.option(
     "--target",
     "-t",
@@ -156,7 +156,7 @@ def command(
     edgebuild audit out/app.tar.gz --target 'generic-*' --json
     edgebuild audit --explain A102
     """
-    bars = (*_rows(targets, ctx.ws), *(_contract(name, ctx.ws) for name in contracts))
+    bars = tuple(_bars(targets, contracts, ctx.ws))
     if not bars:
         msg = "say for which boxes: --target ROW, or --contract NAME_OR_FILE"
         raise ConfigError(msg, "`edgebuild targets` lists the rows; `edgebuild probe USER@HOST` writes a contract.")
@@ -193,17 +193,15 @@ def at_hand(what: str, reach: dict[str, Any], ws: Workspace) -> Iterator[str]:
         yield what
 
 
-def _rows(targets: tuple[str, ...], ws: Workspace) -> Iterator[Bar]:
-    """Rows with what the row, and the project we stand in, waive."""
+def _bars(targets: tuple[str, ...], contracts: tuple[str, ...], ws: Workspace) -> Iterator[Bar]:
+    """What the project waives it waives on every box; a row waives for itself."""
     project = current_project(ws)[0].waivers if (ws.project / PROJECT_FILE).is_file() else ()
     for name in dict.fromkeys(name for pattern in targets for name in resolve_names(pattern)):
         row = load_row(name)
         provided = load_contract(row.contract, ws, where=f"{name}.yaml: contract")
         yield Bar("target", name, provided, (*row.waivers, *project))
-
-
-def _contract(name: str, ws: Workspace) -> Bar:
-    return Bar("contract", name, load_contract(name, ws), ())
+    for name in contracts:
+        yield Bar("contract", name, load_contract(name, ws), project)
 
 
 def _with_model(tree: TreeFacts, model: str, ws: Workspace) -> TreeFacts:

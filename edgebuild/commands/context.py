@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
+from edgebuild.errors import ConfigError
 from edgebuild.model.project import Project
 from edgebuild.run import Runner
 from edgebuild.workspace import PROJECT_FILE, Workspace
@@ -51,18 +53,29 @@ def complete_recipes(room: str) -> Callable[[click.Context, click.Parameter, str
     return complete
 
 
-def complete_contracts(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """Tab completion of contracts by name, the project's own and the shipped ones."""
+def complete_contracts(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Tab completion of contracts by name, the project's own and the shipped ones; files where none is called so."""
     from edgebuild.config.contracts import contract_names
     from edgebuild.log import Log
 
     ws = Workspace.open(project=Path.cwd(), out=None, log=Log(quiet=True))
-    return [name for name in contract_names(ws) if name.startswith(incomplete)]
+    named = [CompletionItem(name) for name in contract_names(ws) if name.startswith(incomplete)]
+    return named or [CompletionItem(incomplete, type="file")]
 
 
 target_option = click.option(
     "--target", "-t", required=True, metavar="NAME", shell_complete=complete_targets, help="A row or its alias."
 )
+
+
+def contract_output(_ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:
+    """Said before a box is asked: a contract of another name would be found by no command."""
+    if path and path.suffix != ".yaml":
+        msg = f"--output: {path}: a contract's file ends in .yaml"
+        raise ConfigError(msg, f"--output {path}.yaml; its symbols lie beside it.")
+    return path
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 
 

@@ -7,7 +7,14 @@ from pathlib import Path
 import click
 import msgspec
 
-from edgebuild.commands.context import Context, complete_contracts, json_option, print_json, print_table
+from edgebuild.commands.context import (
+    Context,
+    complete_contracts,
+    contract_output,
+    json_option,
+    print_json,
+    print_table,
+)
 from edgebuild.commands.probe import known_facts, unknown_facts
 from edgebuild.config.contracts import contract_names, find_contract, load_contract, render_contract, save_contract
 from edgebuild.errors import ConfigError, NotAvailable
@@ -70,7 +77,14 @@ def diff(ctx: Context, before: str, after: str, as_json: bool) -> None:
 
 @command.command("merge")
 @click.argument("names", metavar="A B...", nargs=-1, required=True, shell_complete=complete_contracts)
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False), help="FILE.yaml.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE.yaml",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=contract_output,
+)
 @click.option("--title", default="", help="Default: says whose floor it is.")
 @json_option
 @click.pass_obj

@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from edgebuild import __version__
-from edgebuild.commands.context import Context, json_option, print_json, print_table
+from edgebuild.commands.context import Context, contract_output, json_option, print_json, print_table
 from edgebuild.commands.fleet import Wish, printable, reach_options
 from edgebuild.config.contracts import FOLDER, save_contract
 from edgebuild.config.probe_rules import load_probe_rules
@@ -36,8 +36,15 @@ _DEFAULT_MB = 64
 @click.command("probe")
 @click.argument("box", metavar="[USER@]HOST[:PORT]", required=False)
 @click.option("--root", type=click.Path(path_type=Path, exists=True, file_okay=False), help="A mounted root instead.")
-@click.option("--image", metavar="FILE|REFERENCE", help="A container image instead.")
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Default: contracts/NAME.yaml.")
+@click.option("--image", metavar="FILE|REFERENCE", type=click.Path(), help="A container image instead.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE.yaml",
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=contract_output,
+    help="Default: contracts/NAME.yaml.",
+)
 @click.option("--title", default="", help="What the box is called (default: its system and CPU).")
 @click.option("--max-mb", default=_DEFAULT_MB, show_default=True, type=click.IntRange(1), help="To fetch at most.")
 @click.option("--all-libraries", is_flag=True, help="Fetch every library, whatever their size.")

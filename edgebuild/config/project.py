@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,6 +13,7 @@ from edgebuild.config.cmakelists import stated_version
 from edgebuild.config.targets import resolve_names, row_names
 from edgebuild.config.yaml import load_yaml
 from edgebuild.errors import BuildError, ConfigError, ConfigErrors, NotAvailable
+from edgebuild.model.contract import Waiver
 from edgebuild.model.project import Format, HealthSpec, Project, SourceSpec, command_words, seconds
 from edgebuild.run import Command, Runner
 from edgebuild.workspace import PROJECT_FILE
@@ -48,6 +49,7 @@ def load_project(folder: Path) -> Project:
         *_source_problems(project.source, folder),
         *_command_problems("run", project.run),
         *(_health_problems(project.health, project.run) if project.health else ()),
+        *_waiver_problems(project.waivers),
     ]
     rows = _rows(project.targets, errors)
     formats = _formats(project.format, errors)
@@ -170,6 +172,19 @@ def _health_problems(health: HealthSpec, run: str) -> Iterator[ConfigError]:
         yield ConfigError("health: there is no `run`, so nothing would be started that could be well")
     if seconds(health.timeout) <= 0:
         yield ConfigError("health.timeout: nothing becomes well in no time", "say 60s, or leave it out.")
+
+
+def _waiver_problems(waivers: Sequence[Waiver]) -> Iterator[ConfigError]:
+    """A waiver with a mistyped code would cover nothing, and nobody would look twice at the note that says so."""
+    if not waivers:
+        return
+    from edgebuild.audit.codes import CODES  # late: the audit's room takes a while to import
+
+    for index, waiver in enumerate(waivers):
+        if waiver.code not in CODES:
+            yield ConfigError(
+                f"waivers[{index}]: there is no code '{waiver.code}'", "`edgebuild audit --codes` lists them."
+            )
 
 
 def _rows(wishes: tuple[str, ...], errors: list[ConfigError]) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 from edgebuild.audit.codes import CODES, page
 from edgebuild.commands.audit import command, complete_codes
 from edgebuild.commands.context import Context, complete_contracts
-from edgebuild.errors import ConfigError, VerificationError
+from edgebuild.errors import ConfigError, ConfigErrors, VerificationError
 from edgebuild.inputs import read_artifact
 from edgebuild.log import Log
 from edgebuild.model.elf import ElfFacts
@@ -163,6 +163,17 @@ def test_a_projects_waiver_lets_pass_and_is_shown(broken: Path, ws: Workspace, t
     assert (verdict["findings"], [each["code"] for each in verdict["waived"]]) == ([], ["A103"])
 
 
+def test_a_projects_waiver_holds_for_a_contract_too(broken: Path, ws: Workspace, tmp_path: Path) -> None:
+    mine = dataclasses.replace(ws, project=project(tmp_path, until="2999-01-01"))
+    assert invoke(mine, broken, "--contract", "generic-arm64").stdout.endswith(": passes; 1 waived\n")
+
+
+def test_a_waiver_of_no_code_is_a_usage_error(broken: Path, ws: Workspace, tmp_path: Path) -> None:
+    mine = dataclasses.replace(ws, project=project(tmp_path, until="2999-01-01", code="A999"))
+    with pytest.raises(ConfigErrors, match=r"edgebuild\.yaml: waivers\[0\]: there is no code 'A999'"):
+        invoke(mine, broken, "-t", "arm64")
+
+
 def test_a_waiver_that_has_ended_is_told_and_does_not_count(broken: Path, ws: Workspace, tmp_path: Path) -> None:
     result = invoke(dataclasses.replace(ws, project=project(tmp_path, until="2001-01-01")), broken, "-t", "arm64")
     assert result.return_value == REFUSED
@@ -176,11 +187,11 @@ def test_a_waiver_that_covers_nothing_is_told(tree: Path, ws: Workspace, tmp_pat
     assert "the waiver of A103 (the box's own, ticket 7) covers nothing here" in said.getvalue()
 
 
-def project(folder: Path, *, until: str) -> Path:
+def project(folder: Path, *, until: str, code: str = "A103") -> Path:
     (folder / "CMakeLists.txt").write_text("project(x)\n")
     (folder / "edgebuild.yaml").write_text(
         'name: x\nversion: "1"\ntargets: [generic-arm64]\nwaivers:\n'
-        f'  - {{code: A103, file: "bin/*", reason: "the box\'s own, ticket 7", until: {until}}}\n'
+        f'  - {{code: {code}, file: "bin/*", reason: "the box\'s own, ticket 7", until: {until}}}\n'
     )
     return folder
 
@@ -228,7 +239,12 @@ def test_codes_are_listed(ws: Workspace) -> None:
 
 def test_codes_and_contracts_complete(ws: Workspace) -> None:
     assert complete_codes(NO_CONTEXT, NO_PARAMETER, "a10") == [code for code in CODES if code.startswith("A10")]
-    assert complete_contracts(NO_CONTEXT, NO_PARAMETER, "generic-a") == ["generic-arm64"]
+    completed = [(each.value, each.type) for each in complete_contracts(NO_CONTEXT, NO_PARAMETER, "generic-a")]
+    assert completed == [("generic-arm64", "plain")]
+
+
+def test_where_no_contract_is_called_so_a_file_completes(ws: Workspace) -> None:
+    assert [each.type for each in complete_contracts(NO_CONTEXT, NO_PARAMETER, "./bo")] == ["file"]
 
 
 def test_a_file_of_another_kind_is_a_usage_error(tmp_path: Path, ws: Workspace) -> None:

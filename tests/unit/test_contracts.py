@@ -263,6 +263,13 @@ def test_two_contracts_are_compared_and_merged(ws: Workspace, monkeypatch: pytes
     assert isinstance(alone.exception, ConfigError)
 
 
+def test_a_contract_goes_where_other_commands_find_it(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ws.project)
+    refused = call(contract_command, ws, "merge", "generic-arm64", "generic-arm64", "-o", "floor")
+    assert isinstance(refused.exception, ConfigError) and "ends in .yaml" in str(refused.exception)
+    assert list(ws.project.iterdir()) == []
+
+
 def test_a_root_is_probed_into_the_project_s_contracts(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ws.project)
     library = ws.project / "rootfs/lib/ld-linux-aarch64.so.1"
