@@ -7,13 +7,10 @@ from pathlib import Path
 import msgspec
 
 from edgebuild.elf.format import Damaged, ElfFile, map_file
-from edgebuild.elf.isa import SCAN_VERSION, scan_isa
+from edgebuild.elf.isa import scan_isa
 from edgebuild.elf.strings import scan_strings
 from edgebuild.errors import AuditError
 from edgebuild.model.elf import ElfFacts
-
-# Counts up when the same file gives other facts than before: cached facts are known by it.
-DEEP_VERSION = (2, SCAN_VERSION)
 
 
 def deepen(path: Path, facts: ElfFacts, *, isa: bool = True) -> ElfFacts:

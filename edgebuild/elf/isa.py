@@ -12,8 +12,6 @@ from edgebuild.model.elf import ElfFacts, IsaUse
 if TYPE_CHECKING:  # numpy and the decoder of x86 take longer to load than most commands to run
     from edgebuild.elf.layout import Layout
 
-# Counts up when the same file gives other uses or signs than before.
-SCAN_VERSION = 1
 _EM_X86_64, _EM_AARCH64 = 62, 183
 _ASKING_FILES = (b"/proc/cpuinfo", b"/proc/self/auxv", b"/regs/identification/midr_el1")
 # Functions and variables of C libraries and compilers that tell features, for every architecture. getauxval, which

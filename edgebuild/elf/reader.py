@@ -25,8 +25,6 @@ from edgebuild.elf.format import (
 from edgebuild.errors import AuditError
 from edgebuild.model.elf import ElfFacts
 
-# Counts up when the same file gives other facts than before: cached facts are known by it.
-READER_VERSION = 3
 _ET_EXEC, _ET_DYN = 2, 3
 _DF_1_PIE = 0x08000000
 _NT_ABI_TAG, _NT_BUILD_ID = 1, 3

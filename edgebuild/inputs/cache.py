@@ -8,6 +8,7 @@ A cache is no product: whatever is wrong with it, it is thrown away, and the fac
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import hashlib
 import sqlite3
@@ -18,14 +19,12 @@ from typing import Any
 
 import msgspec
 
-from edgebuild.elf.deep import DEEP_VERSION
-from edgebuild.elf.reader import READER_VERSION
+from edgebuild.digest import digest_tree
 from edgebuild.inputs.listing import Entry
 from edgebuild.model.elf import ElfFacts
 from edgebuild.model.tree import OtherFile, TreeFacts
 
-# Counts up when the same artifact gives other facts than before, for a reason outside edgebuild/elf.
-INPUTS_VERSION = 1
+_READERS = ("elf/*.py", "elf/*.txt", "inputs/*.py", "model/*.py")
 _LARGEST_BYTES = 1 << 30
 _BUSY_S = 2.0
 _TABLES = """
@@ -143,7 +142,7 @@ class FactsCache:
 
 
 def tree_key(kind: str, entries: Iterable[tuple[object, ...]], *, isa: bool) -> str:
-    return _key("tree", kind, _VERSIONS, isa, tuple(entries))
+    return _key("tree", kind, readers_digest(), isa, tuple(entries))
 
 
 def file_key(folder: Path, entry: Entry) -> str:
@@ -151,10 +150,13 @@ def file_key(folder: Path, entry: Entry) -> str:
 
 
 def facts_key(digest: str, *, isa: bool) -> str:
-    return f"{digest}-{READER_VERSION}.{DEEP_VERSION}-{int(isa)}"
+    return f"{digest}-{readers_digest()[:16]}-{int(isa)}"
 
 
-_VERSIONS = (INPUTS_VERSION, READER_VERSION, DEEP_VERSION)
+@functools.cache
+def readers_digest() -> str:
+    """Whatever may read other facts from the same file: a number that somebody has to raise is forgotten."""
+    return digest_tree(Path(__file__).resolve().parent.parent, only=_READERS)
 
 
 def _key(*parts: object) -> str:

@@ -121,8 +121,7 @@ def test_facts_without_instructions_are_not_taken_for_those_with(tree: Path, ws:
 
 def test_a_new_reader_reads_anew(tree: Path, ws: Workspace, reads: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     read(tree, ws)
-    monkeypatch.setattr("edgebuild.inputs.cache._VERSIONS", (-1,))
-    monkeypatch.setattr("edgebuild.inputs.cache.READER_VERSION", -1)
+    monkeypatch.setattr("edgebuild.inputs.cache.readers_digest", lambda: "another")
     read(tree, ws)
     assert len(reads) == 6
 
