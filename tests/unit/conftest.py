@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-CPU_LIMIT_S = 10.0
+CPU_LIMIT_S = 15.0
 
 
 @pytest.fixture(autouse=True)
