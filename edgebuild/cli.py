@@ -1,4 +1,4 @@
-"""The command line: global options, exit codes, and where every error becomes words. Only this file exits."""
+"""The command line: global options, exit codes, and where every error becomes words. Only this file and __main__.py exit."""
 
 from __future__ import annotations
 
