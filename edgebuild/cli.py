@@ -1,4 +1,7 @@
-"""The command line: global options, exit codes, and where every error becomes words. Only this file and __main__.py exit."""
+"""The command line: global options, exit codes, and where every error becomes words. Only this file exits.
+
+(And __main__.py, when Ctrl-C comes before this one has been imported.)
+"""
 
 from __future__ import annotations
 
