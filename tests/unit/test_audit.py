@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from operator import attrgetter
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-import yaml
 
 from edgebuild.audit.codes import CODES
 from edgebuild.audit.engine import audit
 from edgebuild.model.contract import Contract, Provided
 from edgebuild.model.elf import ElfFacts
 from edgebuild.model.tree import TreeFacts
+from tests.audit_cases import Expected, assert_found, read_cases
 
-CASES = yaml.safe_load((Path(__file__).parents[1] / "cases" / "audit.yaml").read_text())
+CASES = read_cases("audit")
 CONTRACT = msgspec.convert(CASES["contract"], Contract)
 
 
@@ -33,15 +32,6 @@ class AuditCase(msgspec.Struct, forbid_unknown_fields=True):
     tree: dict[str, Any] = {}
 
 
-class Expected(msgspec.Struct, forbid_unknown_fields=True):
-    """says: parts that the message must have."""
-
-    code: str
-    file: str
-    says: list[str]
-    severity: str = "error"
-
-
 def cases() -> list[AuditCase]:
     return msgspec.convert(CASES["cases"], list[AuditCase])
 
@@ -53,12 +43,7 @@ def test_audit(case: AuditCase) -> None:
     tree = msgspec.convert({"path": "tree", "kind": "folder", **case.tree}, TreeFacts)
     tree = msgspec.structs.replace(tree, elves=tuple(elves))
     findings = audit(tree, Provided(contract, case.symbols), floor=case.floor, needs=case.needs)
-    found = [(finding.code, finding.file, finding.severity) for finding in findings]
-    assert found == [(expected.code, expected.file, expected.severity) for expected in case.findings], findings
-    for finding, expected in zip(findings, case.findings, strict=True):
-        for part in expected.says:
-            assert part in finding.message
-        assert finding.hint
+    assert_found(findings, case.findings)
 
 
 def test_every_code_of_loading_has_a_case() -> None:

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 from operator import attrgetter
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-import yaml
 
 from edgebuild.audit.other import check_others, check_paths
 from edgebuild.model.contract import Contract, Provided
 from edgebuild.model.elf import ElfFacts
 from edgebuild.model.tree import OtherFile, TreeFacts
+from tests.audit_cases import Expected, assert_found, read_cases
 
-CASES = yaml.safe_load((Path(__file__).parents[1] / "cases" / "audit_other.yaml").read_text())
-
-
-class Expected(msgspec.Struct, forbid_unknown_fields=True):
-    """says: parts that the message must have."""
-
-    code: str
-    file: str
-    says: list[str]
-    severity: str = "error"
+CASES = read_cases("audit_other")
 
 
 class OtherCase(msgspec.Struct, forbid_unknown_fields=True):
@@ -40,12 +30,7 @@ class OtherCase(msgspec.Struct, forbid_unknown_fields=True):
 def test_others(case: OtherCase) -> None:
     contract = msgspec.convert({**CASES["contract"], **case.contract}, Contract)
     findings = list(check_others(tree_of(case), Provided(contract)))
-    found = [(finding.code, finding.file, finding.severity) for finding in findings]
-    assert found == [(expected.code, expected.file, expected.severity) for expected in case.findings], findings
-    for finding, expected in zip(findings, case.findings, strict=True):
-        for part in expected.says:
-            assert part in finding.message
-        assert finding.hint
+    assert_found(findings, case.findings)
 
 
 def tree_of(case: OtherCase) -> TreeFacts:

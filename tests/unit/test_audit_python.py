@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from operator import attrgetter
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-import yaml
 from packaging.tags import parse_tag
 
 from edgebuild.audit.python import check_python
@@ -17,17 +15,9 @@ from edgebuild.model.contract import Contract, Provided
 from edgebuild.model.elf import ElfFacts
 from edgebuild.model.manylinux import Platform, platforms_of
 from edgebuild.model.tree import OtherFile, TreeFacts, WheelFacts
+from tests.audit_cases import Expected, assert_found, read_cases
 
-CASES = yaml.safe_load((Path(__file__).parents[1] / "cases" / "audit_python.yaml").read_text())
-
-
-class Expected(msgspec.Struct, forbid_unknown_fields=True):
-    """says: parts that the message must have."""
-
-    code: str
-    file: str
-    says: list[str]
-    severity: str = "error"
+CASES = read_cases("audit_python")
 
 
 class PythonCase(msgspec.Struct, forbid_unknown_fields=True):
@@ -49,12 +39,7 @@ class PythonCase(msgspec.Struct, forbid_unknown_fields=True):
 def test_python(case: PythonCase) -> None:
     contract = msgspec.convert({**CASES["contract"], **case.contract}, Contract)
     findings = list(check_python(tree_of(case), Provided(contract, case.symbols)))
-    found = [(finding.code, finding.file, finding.severity) for finding in findings]
-    assert found == [(expected.code, expected.file, expected.severity) for expected in case.findings], findings
-    for finding, expected in zip(findings, case.findings, strict=True):
-        for part in expected.says:
-            assert part in finding.message
-        assert finding.hint
+    assert_found(findings, case.findings)
 
 
 def tree_of(case: PythonCase) -> TreeFacts:
