@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tarfile
 from pathlib import Path
 
 import msgspec
@@ -13,6 +12,7 @@ from edgebuild.errors import ConfigError, VerificationError
 from edgebuild.inputs import read_artifact
 from edgebuild.inputs.listing import list_tree
 from edgebuild.model.tree import TreeFacts
+from edgebuild.unpack import unpack_tar
 from edgebuild.workspace import Workspace
 from tests.elf_writer import Elf, write_elf
 from tests.fuzz import seeds
@@ -211,8 +211,7 @@ def test_an_image_tells_its_form_its_layers_and_its_command(
 
 def test_a_layout_that_lies_as_a_folder_is_an_image_as_well(tmp_path: Path, ws: Workspace) -> None:
     archive = write(tmp_path / "image.tar", seeds.image(seeds.layer_trees(), "oci"))
-    with tarfile.open(archive) as file:
-        file.extractall(tmp_path / "layout", filter="data")
+    unpack_tar(archive, tmp_path / "layout")
     tree = read(tmp_path / "layout", ws)
     assert tree.kind == "image"
     assert names(tree) == names(read(archive, ws))
