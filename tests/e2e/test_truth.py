@@ -96,6 +96,7 @@ def test_what_was_seen_is_kept_and_can_be_seen_afresh(
     pair = next(each for each in pairs if each.artifact.name == "own/runpath")
     place = place_of(pair.artifact, pair.root, opener, cache)
     kept = place.read_bytes()
+    monkeypatch.delenv("EDGEBUILD_TRUTH_FRESH", raising=False)
     place.write_bytes(b'{"loads":false,"says":"forged"}')
     try:
         assert observe(pair.artifact, pair.root, opener, ws=cache) == Observed(False, "forged")
