@@ -135,7 +135,7 @@ def test_a_size_below_zero_is_called_damage(kind: bytes, tmp_path: Path) -> None
     raw = info.tobuf(tarfile.GNU_FORMAT) + bytes(4096)
     (tmp_path / "a.tar.gz").write_bytes(gzip.compress(raw))
     with pytest.raises(
-        VerificationError, match=r"damaged archive \((member 'beat/x' has 0 bytes|a header of -512 bytes|invalid offset)"
+        VerificationError, match=r"damaged archive \((member 'beat/x' has 0|a header of -512 bytes|invalid offset)"
     ):
         read_tarball(tmp_path / "a.tar.gz")
 
