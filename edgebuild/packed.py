@@ -28,7 +28,7 @@ _MAX_RATIO = 200
 _FLOOR_BYTES = 256 << 20
 _CEILING_BYTES = 64 << 30
 # An empty member costs an archive a few packed bytes, and a box an inode.
-_FLOOR_MEMBERS = 10_000
+_FLOOR_MEMBERS = 5_000
 _PACKED_BYTES_PER_MEMBER = 64
 # What a decoder may need for itself: xz -9 takes 65 MiB, zstd's own programs refuse windows beyond 128 MiB.
 _MAX_DECODER_BYTES = 256 << 20

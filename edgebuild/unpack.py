@@ -207,6 +207,8 @@ def _zip_members(archive: zipfile.ZipFile, bounds: Bounds) -> Iterator[zipfile.Z
     seen: dict[str, tuple[int, int]] = {}
     for member in archive.infolist():
         bounds.count_member()
+        if not member.filename:  # which is_dir() stumbles over
+            raise ValueError("a member without a name")
         if member.is_dir():
             continue
         name = printable(member.filename)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
 import sys
 import time
@@ -31,6 +32,7 @@ class Guard:
     def __init__(self, folder: Path) -> None:
         self.folder = os.path.realpath(folder)
         self.outside: list[str] = []
+        self._real: dict[str, str] = {}  # until a link may have changed what it is
         sys.addaudithook(self._seen)
 
     def _seen(self, event: str, arguments: tuple[object, ...]) -> None:
@@ -39,6 +41,8 @@ class Guard:
             if (isinstance(flags, int) and flags & _WRITES) or (isinstance(mode, str) and set(mode) & set("wax+")):
                 self._check(event, path)
         elif event in _CHANGES:
+            if event in ("os.symlink", "os.rename"):
+                self._real.clear()
             for position in _CHANGES[event]:
                 self._check(event, arguments[position])
 
@@ -49,7 +53,10 @@ class Guard:
         text = os.fsdecode(path)
         if event in ("os.remove", "os.rmdir") and not text.startswith("/"):
             return
-        place = os.path.join(os.path.realpath(os.path.dirname(text)), os.path.basename(text))  # noqa: PTH118, PTH119, PTH120
+        folder = os.path.dirname(text)  # noqa: PTH120
+        if folder not in self._real:
+            self._real[folder] = os.path.realpath(folder)
+        place = f"{self._real[folder]}/{os.path.basename(text)}"  # noqa: PTH119
         if not place.startswith((self.folder + os.sep, "/dev/")):
             self.outside.append(f"{event} {place}")
 
@@ -69,6 +76,7 @@ def main() -> None:
     ws = Workspace(cache=folder / "cache", out=folder / "out", project=folder / "project", log=Log(StringIO()))
     provided = load_contract("generic-arm64", ws)
     make(0)
+    shutil.rmtree(ws.cache / "work", ignore_errors=True)  # of a process before us that the limits have ended
     guard = Guard(folder)
     for number in range(first, end, step):
         kind, name, content = make(number)

@@ -363,3 +363,10 @@ def test_links_that_lead_from_one_to_the_next_without_end_are_refused(tmp_path: 
 def test_an_absolute_link_does_not_lead_out_by_its_dots(tmp_path: Path) -> None:
     unpack_tar(tar_of(tmp_path, tar_bytes(special("a/l", LINK, "/../../etc"), packing="")), tmp_path / "out")
     assert (tmp_path / "out/a/l").readlink() == Path("../etc")
+
+
+def test_a_member_without_a_name_is_damage(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, {"name": b"x"})
+    wheel.write_bytes(wheel.read_bytes().replace(b"name", b"\0ame"))
+    with pytest.raises(VerificationError, match="a member without a name"):
+        unpack_wheel(wheel, tmp_path / "out")
