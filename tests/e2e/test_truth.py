@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -25,6 +26,21 @@ EXPLAINED = {
     ("own/extension-cp311-nobody-has", "debian-12"): (
         "a function that no Python ever had; Debian's interpreter has no library whose symbols the contract could list"
     ),
+}
+# What a refusal says -> codes that explain it. dlopen tells of a wrong machine or kernel as of no file at all.
+_REASONS = {
+    r"version `.*' not found|^Inconsistency detected": {"A102"},
+    r"cannot open shared object file": {"A101", "A103", "A132"},
+    r"undefined symbol: _?Py": {"A123", "A124"},
+    r"undefined symbol": {"A110"},
+    r"ModuleNotFoundError|cannot import name|importing numpy": {"A121", "A124"},
+    r"bad magic number": {"A126"},
+    r"Could not open '": {"A107"},
+    r"Invalid ELF image|OS ABI invalid": {"A101"},
+    r": No such file$": {"A125"},
+    r"static TLS block": {"A133"},
+    r"file too short|SIGBUS": {"A109"},
+    r"SIGSEGV": {"A134"},
 }
 _LEAST_PAIRS, _LEAST_FAILING, _LEAST_LOADING = 200, 60, 100
 
@@ -58,6 +74,21 @@ def test_audit_and_loader_agree(pairs: list[Pair]) -> None:
     print(render_table(pairs))
     differing = {(pair.artifact.name, pair.root.name) for pair in pairs if not pair.agrees}
     assert differing == set(EXPLAINED), render_table(pairs)
+
+
+def test_the_audit_names_the_reason_that_the_loader_names(pairs: list[Pair]) -> None:
+    """Not only that it fails: one of the codes is about what the loader, Python or the kernel complains of."""
+    wrong = [
+        f"{pair.name}: {pair.observed.says}, but {', '.join(each.code for each in pair.refusals)}"
+        for pair in pairs
+        if pair.observed.loads is False and pair.refusals
+        if not {each.code for each in pair.refusals} & reasons_for(pair.observed.says)
+    ]
+    assert wrong == []
+
+
+def reasons_for(says: str) -> set[str]:
+    return next(codes for pattern, codes in _REASONS.items() if re.search(pattern, says))
 
 
 def test_every_pair_has_a_clear_answer(pairs: list[Pair]) -> None:
