@@ -37,7 +37,7 @@ def check_symbols(process: Process, loader: Loader) -> Iterator[Finding]:
         lost: list[str] = []
         doubtful: list[str] = []
         unfound = _not_in(elf.undefined, on_box)
-        if unfound and is_python_module(elf):
+        if any(map(_PYTHON_SYMBOL.match, unfound)) and _is_of_an_interpreter(elf, process, loader):
             unfound = [symbol for symbol in unfound if not _PYTHON_SYMBOL.match(symbol)]
         for symbol in _not_in(unfound, (exported_names(each.exported) for each in process.bundled)):
             verdict = _look_up(symbol, elf, process, loader)
@@ -56,6 +56,11 @@ def check_symbols(process: Process, loader: Loader) -> Iterator[Finding]:
             )
             hint = "`edgebuild probe` reads them from a box."
             yield finding("A110", elf, message, hint, "unknown", doubtful[0])
+
+
+def _is_of_an_interpreter(elf: ElfFacts, process: Process, loader: Loader) -> bool:
+    """A module, or a library beside modules that no program brings in: what several modules share, as in pyarrow."""
+    return is_python_module(elf) or (not process.starts and any(map(is_python_module, loader.tree.elves)))
 
 
 def _not_in(symbols: Sequence[str], there: Iterable[frozenset[str]]) -> Sequence[str]:
