@@ -49,7 +49,7 @@ CODES: dict[str, Code] = {
     "A121": Code("the wheel's tag, its modules' names and its machine code disagree", "load"),
     "A122": Code("the wheel's tag promises an older system than it needs", "policy"),
     "A123": Code("uses Python symbols beyond the ABI that it declares", "load"),
-    "A124": Code("is for a Python that the box does not have", "load"),
+    "A124": Code("is for a Python or a system that the box does not have", "load"),
     "A126": Code("compiled Python code of another Python", "load"),
     # Other files with an architecture
     "A120": Code("the model does not fit the box's chip or SDK", "load"),

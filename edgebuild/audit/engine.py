@@ -42,7 +42,8 @@ def audit(
     today: for the waivers' last days.
     """
     if not tree.elves and not tree.others:
-        return (Finding(code="A100", file="", message="no ELF file found", hint="is this the right folder?"),)
+        hint = "is this the right folder? Archives and wheels in one are not opened: name them one by one."
+        return (Finding(code="A100", file="", message="no ELF file found", hint=hint),)
     found = dict.fromkeys(_findings(tree, provided, floor, needs))
     findings = apply_waivers(tuple(found), waivers, today or date.today())
     return tuple(sorted(findings, key=_order))
