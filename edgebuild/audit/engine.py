@@ -41,12 +41,17 @@ def audit(
     A fact that the contract does not state gives a finding of severity "unknown".
     today: for the waivers' last days.
     """
-    if not tree.elves and not tree.others:
+    if not tree.elves and not tree.others and not _is_for_any_machine(tree):
         hint = "is this the right folder? Archives and wheels in one are not opened: name them one by one."
         return (Finding(code="A100", file="", message="no ELF file found", hint=hint),)
     found = dict.fromkeys(_findings(tree, provided, floor, needs))
     findings = apply_waivers(tuple(found), waivers, today or date.today())
     return tuple(sorted(findings, key=_order))
+
+
+def _is_for_any_machine(tree: TreeFacts) -> bool:
+    """A wheel that says so in its name needs no ELF file; which Pythons take it is still a question."""
+    return tree.wheel is not None and all(tag.endswith("-none-any") for tag in tree.wheel.tags)
 
 
 def _findings(tree: TreeFacts, provided: Provided, floor: str, needs: Needs) -> Iterator[Finding]:

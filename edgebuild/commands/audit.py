@@ -249,6 +249,8 @@ def _show(audits: list[Audit]) -> None:
 
 def _show_needs(tree: TreeFacts) -> None:
     rows = [_row(elf.name, highest_versions(elf)) for elf in tree.elves]
+    if not rows:
+        return
     print_table(rows[:_SHOWN_FILES], ("file", *_FAMILIES))
     if len(rows) > _SHOWN_FILES:
         click.echo(f"and {len(rows) - _SHOWN_FILES} more; --json has them all")

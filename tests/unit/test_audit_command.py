@@ -83,6 +83,12 @@ def test_a_folder_that_holds_all_it_needs_passes_with_a_table(tree: Path, ws: Wo
     )
 
 
+def test_what_has_no_elf_file_passes_without_a_table(ws: Workspace, tmp_path: Path) -> None:
+    script = tmp_path / "start"
+    script.write_text("#!/bin/sh\n")
+    assert invoke(ws, script, "--target", "generic-arm64").stdout == f"{script} on generic-arm64: passes\n"
+
+
 def test_a_tarball_is_audited_with_its_links(tree: Path, tmp_path: Path, ws: Workspace) -> None:
     assert invoke(ws, as_tarball(tree, tmp_path / "x.tar.gz"), "--target", "generic-arm64").return_value == 0
     assert list((ws.cache / "work").iterdir()) == []

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from packaging.tags import parse_tag
 
+from edgebuild.audit.engine import audit, refusals
 from edgebuild.audit.python import check_python
 from edgebuild.audit.python_abi import stable_abi
 from edgebuild.model.contract import Contract, Provided
@@ -100,3 +101,13 @@ def test_a_system_takes_what_pip_would_take_there() -> None:
     assert {"manylinux_2_28_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64", "linux_aarch64"} <= set(taken)
     assert "manylinux_2_29_aarch64" not in taken
     assert "manylinux2014_aarch64" not in platforms_of("aarch64", (2, 16))
+
+
+@pytest.mark.parametrize(
+    ("tag", "codes"),
+    [("py3-none-any", []), ("cp312-none-any", ["A124"]), ("cp39-cp39-manylinux2014_aarch64", ["A100"])],
+)
+def test_a_wheel_without_machine_code_passes_if_its_name_promises_none(tag: str, codes: list[str]) -> None:
+    contract = msgspec.convert(CASES["contract"], Contract)
+    tree = tree_of(PythonCase(name=tag, findings=[], tags=[tag]))
+    assert [finding.code for finding in refusals(audit(tree, Provided(contract)))] == codes
