@@ -21,6 +21,7 @@ from edgebuild.audit.waivers import unused_waivers
 from edgebuild.commands.audit_box import fetched_from_box, is_on_box
 from edgebuild.commands.context import (
     Context,
+    Something,
     complete_contracts,
     complete_targets,
     current_project,
@@ -91,7 +92,7 @@ def _list_codes(ctx: click.Context, _param: click.Parameter, wanted: bool) -> No
 
 
 @click.command("audit")
-@click.argument("whats", nargs=-1, required=True, metavar="WHAT...", type=click.Path())
+@click.argument("whats", nargs=-1, required=True, metavar="WHAT...", type=Something())
 @click.option(
     "--target",
     "-t",

@@ -68,6 +68,17 @@ target_option = click.option(
 )
 
 
+class Something(click.Path):
+    """A file, folder or reference that files complete. An empty one would mean the current folder to most code, and is
+    an unset variable in a script.
+    """
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value in ("", "docker:"):
+            self.fail("it names nothing; is a variable empty?", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def contract_output(_ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:
     """Said before a box is asked: a contract of another name would be found by no command."""
     if path and path.suffix != ".yaml":

@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from edgebuild import __version__
-from edgebuild.commands.context import Context, contract_output, json_option, print_json, print_table
+from edgebuild.commands.context import Context, Something, contract_output, json_option, print_json, print_table
 from edgebuild.commands.fleet import Wish, printable, reach_options
 from edgebuild.config.contracts import FOLDER, save_contract
 from edgebuild.config.probe_rules import load_probe_rules
@@ -36,7 +36,7 @@ _DEFAULT_MB = 64
 @click.command("probe")
 @click.argument("box", metavar="[USER@]HOST[:PORT]", required=False)
 @click.option("--root", type=click.Path(path_type=Path, exists=True, file_okay=False), help="A mounted root instead.")
-@click.option("--image", metavar="FILE|REFERENCE", type=click.Path(), help="A container image instead.")
+@click.option("--image", metavar="FILE|REFERENCE", type=Something(), help="A container image instead.")
 @click.option(
     "-o",
     "--output",

@@ -19,7 +19,7 @@ from edgebuild.build.sysroot_import import Imported, Survey, receive, survey
 from edgebuild.build.sysroot_links import Plan, without_link
 from edgebuild.build.sysroot_proof import Proof, prove_sysroot
 from edgebuild.build.toolchain import provide_tools
-from edgebuild.commands.context import Context, json_option, print_json, print_table
+from edgebuild.commands.context import Context, Something, json_option, print_json, print_table
 from edgebuild.commands.fleet import Wish, reach_options
 from edgebuild.config.recipes import save_lock
 from edgebuild.config.targets import load_toolchain, recipe_digest
@@ -43,7 +43,7 @@ _HEADER = "# What `edgebuild sysroot import` took from a box; the lock beside it
 
 
 @click.command("import")
-@click.argument("source", metavar="USER@HOST[:PORT]|FOLDER|IMAGE")
+@click.argument("source", metavar="USER@HOST[:PORT]|FOLDER|IMAGE", type=Something())
 @click.option("--as", "name", required=True, metavar="NAME", help="What the sysroot is called.")
 @click.option("--also", multiple=True, metavar="PATH", help="A folder on the box to take as well: an SDK's.")
 @click.option("--with-python", is_flag=True, help="The box's Python and its standard library as well.")

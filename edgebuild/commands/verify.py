@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from edgebuild.commands.context import Context, json_option, print_json
+from edgebuild.commands.context import Context, Something, json_option, print_json
 from edgebuild.commands.key import trusted_file, trusted_option
 from edgebuild.commands.release import print_release, release_document
 from edgebuild.package.release import find_release, verify_release
 
 
 @click.command("verify")
-@click.argument("path")
+@click.argument("path", type=Something())
 @trusted_option
 @json_option
 @click.pass_obj

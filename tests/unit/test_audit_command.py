@@ -232,6 +232,12 @@ def test_an_unknown_box_is_a_usage_error_with_a_suggestion(option: str, name: st
     assert "did you mean 'generic-arm64'?" in caught.value.hint
 
 
+@pytest.mark.parametrize("what", ["", "docker:"])
+def test_an_empty_name_is_not_the_current_folder(what: str, ws: Workspace) -> None:
+    with pytest.raises(click.BadParameter, match="it names nothing"):
+        invoke(ws, what, "-t", "arm64")
+
+
 def test_codes_are_explained_without_an_artifact(ws: Workspace) -> None:
     assert invoke(ws, "--explain", "a102").stdout == page("A102")
     with pytest.raises(ConfigError, match="no code 'A999'"):
