@@ -51,7 +51,6 @@ class Process:
         """A program; otherwise somebody's dlopen or import."""
         return self.root.kind == "executable"
 
-
     @property
     def is_musl(self) -> bool:
         """Linked for musl, whose loader is the C library as well."""
