@@ -66,8 +66,10 @@ class Home:
         """Every file of what `current` points to is the one that the release's signed manifest describes."""
         document = json.loads((release / "release.json").read_text())
         (row,) = document["rows"].values()
-        (payload,) = [each for each in row["payloads"] if each["id"] == self.current()]
-        tree = self.path(f"releases/{self.current()}/tree")
+        current = self.current()
+        payload = next((each for each in row["payloads"] if each["id"] == current), None)
+        assert payload, f"{current} is current, which is none of {release.name}"
+        tree = self.path(f"releases/{current}/tree")
         there = {path.relative_to(tree).as_posix() for path in tree.rglob("*") if not path.is_dir()}
         assert there == {each["path"] for each in payload["files"]}
         for each in payload["files"]:
