@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgebuild.audit import Contract, Finding, Provided, TreeFacts, Waiver, audit, refusals
+from edgebuild.collecting import without_collecting
 from edgebuild.config.contracts import load_contract
 from edgebuild.inputs import read_artifact
 from edgebuild.log import Log
@@ -52,5 +53,6 @@ def audit_path(
     """
     ws = Workspace.open(project=Path.cwd(), out=None, log=Log(quiet=True))
     provided = contract if isinstance(contract, Provided) else load_contract(str(contract), ws, where="contract")
-    tree = read_artifact(what, ws=ws, run=run, isa=isa)
-    return Verdict(audit(tree, provided, waivers=waivers), tree)
+    with without_collecting():
+        tree = read_artifact(what, ws=ws, run=run, isa=isa)
+        return Verdict(audit(tree, provided, waivers=waivers), tree)

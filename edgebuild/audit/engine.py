@@ -18,6 +18,7 @@ from edgebuild.audit.other import check_others, check_paths
 from edgebuild.audit.python import check_python
 from edgebuild.audit.symbols import check_symbols
 from edgebuild.audit.waivers import apply_waivers
+from edgebuild.collecting import without_collecting
 from edgebuild.model.contract import Provided, Waiver
 from edgebuild.model.finding import Finding
 from edgebuild.model.tree import TreeFacts
@@ -44,7 +45,8 @@ def audit(
     if not tree.elves and not tree.others and not _is_for_any_machine(tree):
         hint = "is this the right folder? Archives and wheels in one are not opened: name them one by one."
         return (Finding(code="A100", file="", message="no ELF file found", hint=hint),)
-    found = dict.fromkeys(_findings(tree, provided, floor, needs))
+    with without_collecting():
+        found = dict.fromkeys(_findings(tree, provided, floor, needs))
     findings = apply_waivers(tuple(found), waivers, today or date.today())
     return tuple(sorted(findings, key=_order))
 

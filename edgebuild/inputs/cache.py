@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import gc
 import hashlib
 import sqlite3
 import time
@@ -19,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from edgebuild.collecting import without_collecting
 from edgebuild.digest import digest_tree
 from edgebuild.inputs.listing import Entry
 from edgebuild.model.elf import ElfFacts
@@ -43,18 +43,6 @@ class FileFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     other: OtherFile | None = None
 
 
-@contextlib.contextmanager
-def _without_collecting() -> Iterator[None]:
-    """A tree is some hundred thousand objects in no circle; the collector would walk them three times meanwhile."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
 _encode = msgspec.msgpack.Encoder().encode
 _decode_tree = msgspec.msgpack.Decoder(TreeFacts).decode
 _decode_file = msgspec.msgpack.Decoder(FileFacts).decode
@@ -69,7 +57,7 @@ class FactsCache:
 
     def tree(self, key: str) -> TreeFacts | None:
         for (facts,) in self._ask("SELECT facts FROM trees WHERE key = ?", (key,)):
-            with contextlib.suppress(msgspec.DecodeError, TypeError), _without_collecting():
+            with contextlib.suppress(msgspec.DecodeError, TypeError), without_collecting():
                 return _decode_tree(facts)
         return None
 

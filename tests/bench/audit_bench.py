@@ -5,7 +5,7 @@ medians of three runs, except for the one with instructions. All files are in me
 
 our reader, lief, pyelftools   the same facts of every file: machine, libraries, versions, dynamic symbols, segments
 headers                        our reader, and the audit of what it read
-whole, cold                    as `edgebuild audit FOLDER` does it: digests, strings, scripts, links, findings
+whole, cold                    as edgebuild.api.audit_path does it: digests, strings, scripts, links, findings
 instructions                   the same with disassembly, and everything kept for the next time
 warm                           the same again in a process that knows the contract
 warm, new process              the command line, with Python's start and the contract's file
@@ -19,13 +19,12 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
+from edgebuild.api import audit_path
 from edgebuild.audit.engine import audit
 from edgebuild.config.contracts import save_contract
 from edgebuild.elf import read_elf
-from edgebuild.inputs import read_artifact
 from edgebuild.log import Log
 from edgebuild.model.contract import Provided
 from edgebuild.model.tree import TreeFacts
@@ -65,10 +64,11 @@ def _measure(
     folder: Path, elves: tuple[Path, ...], provided: Provided, ws: Workspace, scratch: Path
 ) -> dict[str, float]:
     def whole(cache: str, *, isa: bool) -> TreeFacts:
-        tree = read_artifact(folder, ws=replace(ws, cache=scratch / cache), isa=isa)
-        assert len(tree.elves) == len(elves)
-        assert audit(tree, provided)
-        return tree
+        os.environ["EDGEBUILD_CACHE"] = str(scratch / cache)
+        verdict = audit_path(folder, provided, isa=isa)
+        assert len(verdict.tree.elves) == len(elves)
+        assert not verdict.passes
+        return verdict.tree
 
     def headers() -> None:
         facts = tuple(read_elf(path, name=path.relative_to(folder).as_posix()) for path in linked)
