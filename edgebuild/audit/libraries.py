@@ -27,7 +27,10 @@ def check_libraries(process: Process, loader: Loader) -> Iterator[Finding]:
     """What the loader does not find, or finds too old, when it starts this process."""
     provided = loader.provided
     for missing in process.missing:
-        yield _missing(missing.library, missing.needed_by, loader)
+        if missing.instead:
+            yield _not_a_library(missing.library, missing.needed_by, missing.instead)
+        else:
+            yield _missing(missing.library, missing.needed_by, loader)
     for elf in process.bundled:
         for library, nodes in elf.needed_versions.items():
             if bundled := process.names.get(library):
@@ -48,9 +51,18 @@ def _missing(library: str, elf: ElfFacts, loader: Loader) -> Finding:
         place, name = posixpath.split(there.name)
         link = f"add a link {library} -> {name} beside it, and " if name != library else ""
         hint = f"{name} is in the tree: {link}let RUNPATH of {elf.name} lead to {place or 'its folder'} ($ORIGIN/...)."
+    if "/" in library:  # the loader searches nothing then
+        hint = f"that is a path: link a library with a SONAME, or patchelf --replace-needed {library} NAME."
     return finding(
         "A103", elf, f"needs {library}, which is neither bundled where it looks nor on {box(contract)}", hint
     )
+
+
+def _not_a_library(library: str, elf: ElfFacts, instead: ElfFacts) -> Finding:
+    what = "a program" if instead.kind == "executable" else "an object file or split debug information"
+    message = f"needs {library}, and the loader finds {instead.name} there, which is {what}"
+    hint = "put the library in its place: the loader ends with the first file of that name instead of searching on."
+    return finding("A103", elf, message, hint)
 
 
 def _missing_in_bundled(

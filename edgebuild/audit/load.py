@@ -27,10 +27,22 @@ _MAX_LINKS = 40  # as the kernel follows
 
 @dataclass(frozen=True)
 class Missing:
-    """A library that `needed_by` asks for and that is nowhere where the loader looks."""
+    """A library that `needed_by` asks for and that is nowhere where the loader looks.
+
+    instead: what it finds there and ends with: a program, or an object file.
+    """
 
     library: str
     needed_by: ElfFacts
+    instead: ElfFacts | None = None
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A file of the tree in a process. path: as the loader opened it, links and all, which $ORIGIN goes by."""
+
+    elf: ElfFacts
+    path: str
 
 
 @dataclass
@@ -104,17 +116,22 @@ class Loader:
         process = Process(root, [root])
         if root.soname:
             process.names[root.soname] = root
-        queue: list[tuple[ElfFacts, tuple[ElfFacts, ...]]] = [(root, ())]
-        for elf, parents in queue:  # grows while we walk it: breadth first
+        queue: list[tuple[Opened, tuple[Opened, ...]]] = [(Opened(root, root.name), ())]
+        for file, parents in queue:  # grows while we walk it: breadth first
+            elf = file.elf
             for library in elf.needed:
                 if library in process.names or library in process.box:
                     continue
-                if found := self.find(library, elf, parents):
+                if opened := self.find(library, file, parents):
+                    found = opened.elf
+                    if found.kind != "shared" and found is not root:
+                        process.missing.append(Missing(library, elf, found))
+                        continue
                     process.names[library] = found
                     if found not in process.bundled:
                         process.bundled.append(found)
                         process.names.setdefault(found.soname or library, found)
-                        queue.append((found, (*parents, elf)))
+                        queue.append((opened, (*parents, file)))
                 elif library in self.provided.contract.libraries:
                     process.box.append(library)
                 elif process.is_musl and _MUSL_ITSELF.match(library) and (loader := self._musl_loader):
@@ -124,25 +141,29 @@ class Loader:
                     process.missing.append(Missing(library, elf))
         return process
 
-    def find(self, library: str, needed_by: ElfFacts, parents: Sequence[ElfFacts] = ()) -> ElfFacts | None:
+    def find(self, library: str, needed_by: Opened, parents: Sequence[Opened] = ()) -> Opened | None:
         """The file of the tree that the loader opens. One of another machine is passed over, as the loader does."""
         if "/" in library:
-            return self._at(library.lstrip("/")) if self.tree.system else None
+            found = self.at(library) if self.tree.system else None
+            return Opened(found, library.lstrip("/")) if found else None
+        machine = needed_by.elf.machine, needed_by.elf.bits
         for folder in self._folders(needed_by, parents):
-            found = self._at(posixpath.join(folder, library))
-            if found and (found.machine, found.bits) == (needed_by.machine, needed_by.bits):
-                return found
+            path = posixpath.join(folder, library)
+            found = self.at(path)
+            if found and (found.machine, found.bits) == machine:
+                return Opened(found, path)
         return None
 
-    def _folders(self, elf: ElfFacts, parents: Sequence[ElfFacts]) -> Iterator[str]:
+    def _folders(self, file: Opened, parents: Sequence[Opened]) -> Iterator[str]:
         """Where it looks, in order, as far as that is in the tree."""
+        elf = file.elf
         if not elf.runpath or elf.is_rpath:
-            for each in (elf, *reversed(parents)):
-                if each.is_rpath:
+            for each in (file, *reversed(parents)):
+                if each.elf.is_rpath:
                     yield from self.search_path(each)
         yield from self._environment
         if not elf.is_rpath:
-            yield from self.search_path(elf)
+            yield from self.search_path(file)
         yield from self.tree.loader_path
 
     @cached_property
@@ -150,24 +171,28 @@ class Loader:
         image = self.tree.image
         return tuple(folder.lstrip("/") for folder in image.ld_library_path) if image else ()
 
-    def search_path(self, elf: ElfFacts) -> Iterator[str]:
-        for entry in elf.runpath:
+    def search_path(self, file: Opened) -> Iterator[str]:
+        folder, name = posixpath.split(file.path)
+        path = posixpath.join(self._real(folder), name)
+        for entry in file.elf.runpath:
             for each in _expand(entry, ARCHES[self.provided.contract.arch]):
-                folder = inside_tree(each, elf.name, system=self.tree.system)
-                if folder is not None:
-                    yield folder
+                place = inside_tree(each, path, system=self.tree.system)
+                if place is not None:
+                    yield place
 
-    def _at(self, path: str) -> ElfFacts | None:
-        """Through links to folders, too."""
-        path = posixpath.normpath(path)
+    def at(self, path: str) -> ElfFacts | None:
+        """The file that a path in the tree means, through links to folders, too."""
+        path = posixpath.normpath(path.lstrip("/"))
+        return self._by_path.get(path) or self._by_path.get(self._real(path))
+
+    def _real(self, path: str) -> str:
+        """The path without links that lead to folders of the tree."""
         for _ in range(_MAX_LINKS):
-            if found := self._by_path.get(path):
-                return found
             link = next((each for each in _parents(path) if each in self.tree.links), None)
             if link is None:
-                return None
+                break
             path = posixpath.normpath(posixpath.join(self.tree.links[link], posixpath.relpath(path, link)))
-        return None
+        return path
 
 
 @lru_cache(maxsize=4096)

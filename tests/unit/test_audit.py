@@ -1,4 +1,4 @@
-"""The ship gate, case by case (tests/cases/audit.yaml): what each finding is given for, and what passes."""
+"""The ship gate, case by case (tests/cases/audit*.yaml): what each finding is given for, and what passes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ class AuditCase(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def cases() -> list[AuditCase]:
-    return msgspec.convert(CASES["cases"], list[AuditCase])
+    more = read_cases("audit_search")
+    return msgspec.convert([*CASES["cases"], *more["cases"]], list[AuditCase])
 
 
 @pytest.mark.parametrize("case", cases(), ids=attrgetter("name"))
