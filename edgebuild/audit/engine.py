@@ -64,7 +64,7 @@ def _findings(tree: TreeFacts, provided: Provided, floor: str, needs: Needs) -> 
     whole, tree = tree, _without_wrong(tree, inside)
     loader = Loader(tree, inside)
     for elf in tree.elves:
-        yield from check_machine(elf, tree, inside.contract)
+        yield from check_machine(elf, loader)
         yield from check_search_paths(elf, tree, own=bool(floor))
     for process in loader.processes:
         yield from check_libraries(process, loader)

@@ -40,6 +40,7 @@ def contract_inside(tree: TreeFacts, provided: Provided) -> Provided:
         glibc=".".join(map(str, glibc)) if glibc else None,
         pythons=_pythons(tree, box),
         programs=tuple(sorted(_programs(tree))),
+        loaders=(),
         sources={},
     )
     symbols = {name: frozenset(elf.exported) for name, elf in by_name(tree, box).items() if name in libraries}

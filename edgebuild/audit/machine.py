@@ -6,12 +6,11 @@ import posixpath
 from collections.abc import Iterator
 
 from edgebuild.audit.finding import box, finding, glibc_of
-from edgebuild.audit.load import Process
+from edgebuild.audit.load import Loader, Process
 from edgebuild.model.arch import ARCHES, Arch
 from edgebuild.model.contract import Contract
 from edgebuild.model.elf import ElfFacts, parse_version
 from edgebuild.model.finding import Finding
-from edgebuild.model.tree import TreeFacts
 
 _BITS, _ENDIANNESS = 64, "little"  # of every architecture in ARCHES
 _OS_ABIS = (0, 3)  # System V and GNU: what glibc's loader takes. Source: glibc, elf/dl-load.c, VALID_ELF_OSABI.
@@ -47,31 +46,50 @@ def _describe(machine: str, bits: int, endianness: str) -> str:
     return f"{machine.removeprefix('EM_')} {bits}-bit {endianness}-endian"
 
 
-def check_machine(elf: ElfFacts, tree: TreeFacts, contract: Contract) -> Iterator[Finding]:
+def check_machine(elf: ElfFacts, loader: Loader) -> Iterator[Finding]:
     """Everything but A101. Object files are linked later, so only their machine counts."""
     if elf.kind == "object":
         return
-    yield from _interpreter(elf, tree, contract, ARCHES[contract.arch])
+    contract = loader.provided.contract
+    if elf.kind == "executable":
+        yield from _interpreter(elf, loader, contract, ARCHES[contract.arch])
     yield from _pages(elf, contract)
     yield from _memory(elf)
     yield from _kernel(elf, contract)
     yield from _relr(elf, contract)
 
 
-def _interpreter(elf: ElfFacts, tree: TreeFacts, contract: Contract, arch: Arch) -> Iterator[Finding]:
-    if not elf.interpreter or elf.kind != "executable":
+def _interpreter(elf: ElfFacts, loader: Loader, contract: Contract, arch: Arch) -> Iterator[Finding]:
+    path = elf.interpreter
+    if not path:
+        if elf.needed:
+            message = f"needs {elf.needed[0]} and names no dynamic loader that could bring it"
+            yield finding("A107", elf, message, "link it without --no-dynamic-linker, or with -static-pie.")
         return
-    folder, name = posixpath.split(elf.interpreter)
-    inside = tree.system and any(elf.interpreter.lstrip("/") in (each.name, *each.also) for each in tree.elves)
-    if inside or (folder in _LOADER_FOLDERS and name in contract.libraries):
+    if loader.tree.system and loader.at(path):
+        return
+    folder, name = posixpath.split(path)
+    there = folder in _LOADER_FOLDERS and name in contract.libraries
+    if path in (contract.loaders or ()) or (there and contract.loaders is None and _is_usual(path, arch)):
         return
     if name != arch.loader or folder not in _LOADER_FOLDERS:
-        message = f"its interpreter is {elf.interpreter}, expected {arch.loader} in /lib or /lib64"
-        hint = f"link it for the loader of the box, {arch.loader} (`edgebuild build`), or statically."
+        message = f"its interpreter is {path}, expected {arch.interpreter}"
+        hint = f"link it for the loader of the box, {arch.interpreter} (`edgebuild build`), or statically."
         yield finding("A107", elf, message, hint)
+    elif there and contract.loaders is None:
+        message = f"its interpreter is {path}, and nobody knows whether {box(contract)} has its loader there"
+        hint = f"patchelf --set-interpreter {arch.interpreter}; or `ls {path}` on the box: loaders in the contract."
+        yield finding("A107", elf, message, hint, "unknown")
     else:
-        message = f"its interpreter is {elf.interpreter}, which {box(contract)} does not have"
-        yield finding("A107", elf, message, "link it statically, or for the C library that is there.")
+        message = f"its interpreter is {path}, which {box(contract)} does not have"
+        others = f"patchelf --set-interpreter {min(contract.loaders, key=len)}" if contract.loaders else "link it statically"
+        yield finding("A107", elf, message, f"{others}, or link it for the C library that is there.")
+
+
+def _is_usual(path: str, arch: Arch) -> bool:
+    """Where every box with that C library has its loader. Sources: the ABIs' processor supplements; musl, configure."""
+    folder, name = posixpath.split(path)
+    return path == arch.interpreter or (folder == "/lib" and name.startswith("ld-musl-"))
 
 
 def _pages(elf: ElfFacts, contract: Contract) -> Iterator[Finding]:

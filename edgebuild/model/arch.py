@@ -21,15 +21,30 @@ class Arch:
     triple: str
     conan: str
     loader: str  # SONAME of the dynamic loader
+    interpreter: str  # where the ABI puts it, on whatever distribution
     qemu: str  # user-mode emulator, static
 
 
 ARCHES: dict[str, Arch] = {
     "aarch64": Arch(
-        "aarch64", "EM_AARCH64", "arm64", "aarch64-linux-gnu", "armv8", "ld-linux-aarch64.so.1", "qemu-aarch64-static"
+        "aarch64",
+        "EM_AARCH64",
+        "arm64",
+        "aarch64-linux-gnu",
+        "armv8",
+        "ld-linux-aarch64.so.1",
+        "/lib/ld-linux-aarch64.so.1",
+        "qemu-aarch64-static",
     ),
     "x86_64": Arch(
-        "x86_64", "EM_X86_64", "amd64", "x86_64-linux-gnu", "x86_64", "ld-linux-x86-64.so.2", "qemu-x86_64-static"
+        "x86_64",
+        "EM_X86_64",
+        "amd64",
+        "x86_64-linux-gnu",
+        "x86_64",
+        "ld-linux-x86-64.so.2",
+        "/lib64/ld-linux-x86-64.so.2",
+        "qemu-x86_64-static",
     ),
 }
 

@@ -77,7 +77,7 @@ class Contract(Record, frozen=True, omit_defaults=True):
     libraries: SONAME -> highest node per family ({"GLIBC": "2.31"}; {} for a library without versions). It is the whole
         list of what a program of others may use; a SONAME that is not in it is not on the box.
     symbols: file beside this one with the exported symbols of some of these libraries (see edgebuild.contracts).
-    programs: absolute paths of interpreters that scripts may name.
+    programs: absolute paths of interpreters that scripts may name. loaders: those of dynamic loaders.
     versions: SDK, driver and firmware by name ("libacme" -> "0.4.9").
     sources: where facts come from, by key of this record; "" for all others.
     """
@@ -92,6 +92,7 @@ class Contract(Record, frozen=True, omit_defaults=True):
     glibc: Version | None = None
     pythons: tuple[PythonFacts, ...] | None = None
     programs: tuple[str, ...] | None = None
+    loaders: tuple[str, ...] | None = None
     engine: EngineFacts | Literal["none"] | None = None
     model: ModelFacts | None = None
     free_bytes: int | None = None

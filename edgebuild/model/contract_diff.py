@@ -53,6 +53,7 @@ def _plain(one: Contract, other: Contract) -> Iterator[Difference]:
         ("cpu.features", one.cpu.features, other.cpu.features),
         ("pythons", _versions(one.pythons), _versions(other.pythons)),
         ("programs", one.programs, other.programs),
+        ("loaders", one.loaders, other.loaders),
     ):
         yield from _sets(fact, a, b)
 

@@ -38,6 +38,7 @@ def merge_contracts(boxes: Sequence[Provided], title: str) -> Provided:
         glibc=_lowest(each.glibc for each in contracts),
         pythons=_merge_pythons([each.pythons for each in contracts]),
         programs=_known(_common, [each.programs for each in contracts]),
+        loaders=_known(_common, [each.loaders for each in contracts]),
         engine=_merge_engines([each.engine for each in contracts]),
         model=_merge_models([each.model for each in contracts]),
         free_bytes=_known(min, [each.free_bytes for each in contracts]),

@@ -139,6 +139,7 @@ def _contract(word: str, view: View, reading: _Reading, title: str, mounts: tupl
         glibc=found.glibc or None,
         pythons=software.find_pythons(view),
         programs=software.find_programs(view),
+        loaders=lib.find_loaders(view, found.arch),
         engine=engine,
         free_bytes=space[1] if space else None,
         versions=dict(sorted(versions.items())),
@@ -177,6 +178,7 @@ def _sources(contract: Contract, reading: _Reading, symbols: Mapping[str, object
         "glibc": "text in the C library",
         "pythons": "names in program folders and of lib-dynload's modules",
         "programs": "names in program folders",
+        "loaders": "names in library folders",
         "engine": "programs, its own answer or its package, libseccomp's name, lists of its runtime",
         "free_bytes": f"df of {space}, rounded down to a power of two",
     }

@@ -59,6 +59,18 @@ def find_loader(view: View) -> tuple[str, ArchName] | None:
     return found[0] if found else None
 
 
+def find_loaders(view: View, arch: ArchName) -> tuple[str, ...]:
+    """Every path that leads to a loader of this machine: a program is started only if its own is among them."""
+    return tuple(
+        sorted(
+            posixpath.join(folder, name)
+            for folder in LIBRARY_FOLDERS
+            for name in view.entries.get(view.real.get(folder, ""), ())
+            if (match := _LOADER.fullmatch(name)) and _LOADER_ARCH.get(match["arch"]) == arch
+        )
+    )
+
+
 def loader_folders(view: View, loader: bytes) -> tuple[str, ...]:
     """Real folders in which the box's loader looks, in its order. loader: the file's bytes.
 

@@ -45,6 +45,7 @@ ACME = Provided(
         glibc="2.35",
         pythons=(PythonFacts(version="3.9"), PythonFacts(version="3.10", soabi="cpython-310-aarch64-linux-gnu")),
         programs=("/bin/bash", "/bin/sh"),
+        loaders=("/lib/ld-linux-aarch64.so.1", "/lib64/ld-linux-aarch64.so.1"),
         engine=EngineFacts(
             name="docker",
             version="24.0.2",
@@ -172,6 +173,7 @@ def test_the_floor_is_the_lowest_of_everything() -> None:
         glibc="2.9",
         pythons=(PythonFacts(version="3.10", soabi="other"),),
         programs=("/bin/sh",),
+        loaders=("/lib/ld-linux-aarch64.so.1",),
         engine=EngineFacts(name="docker", version="20.10.5", layers=("none", "gzip"), seccomp="2.4.4", mounts=()),
         free_bytes=1 << 30,
         versions={"os": "acme 7", "sdk": "1.9"},
@@ -184,6 +186,7 @@ def test_the_floor_is_the_lowest_of_everything() -> None:
     assert floor.symbols == {"libc.so.6": frozenset({"fopen@GLIBC_2.17"})}
     assert (contract.page_size, contract.kernel, contract.glibc, contract.free_bytes) == (65536, "5.9", "2.9", 1 << 30)
     assert contract.pythons == (PythonFacts(version="3.10"),) and contract.programs == ("/bin/sh",)
+    assert contract.loaders == ("/lib/ld-linux-aarch64.so.1",)
     assert isinstance(contract.engine, EngineFacts) and contract.engine.mounts == ACME.contract.engine.mounts  # type: ignore[union-attr]
     assert (contract.engine.version, contract.engine.layers) == ("20.10.5", ("none", "gzip"))
     assert contract.versions == {"os": "acme 7"} and "'Acme: box, 'one''" in contract.sources[""]
@@ -195,7 +198,7 @@ def test_a_floor_of_one_and_the_same_box_is_that_box() -> None:
 
 
 @pytest.mark.parametrize(
-    "fact", ["page_size", "kernel", "glibc", "pythons", "programs", "engine", "model", "free_bytes"]
+    "fact", ["page_size", "kernel", "glibc", "pythons", "programs", "loaders", "engine", "model", "free_bytes"]
 )
 def test_what_one_box_does_not_say_is_unknown_of_the_floor(fact: str) -> None:
     silent = changed(**{fact: None})

@@ -86,6 +86,10 @@ def test_a_root_folder_becomes_a_contract(root: Root, ws: Workspace) -> None:
         PythonFacts(version="3.7", soabi="cpython-37m-aarch64-linux-gnu", path="/usr/bin/python3.7"),
     )
     assert contract.programs is not None and {"/bin/sh", "/usr/bin/python3"} <= {*contract.programs}
+    assert contract.loaders == tuple(
+        f"{folder}/ld-linux-aarch64.so.1"
+        for folder in ("/lib/aarch64-linux-gnu", "/lib", "/usr/lib/aarch64-linux-gnu", "/usr/lib")
+    )
     assert contract.engine == "none" and contract.versions == {"os": "acme 7"}
     assert (contract.kernel, contract.page_size, contract.free_bytes, contract.cpu.features) == (None,) * 4
     assert contract.sources["glibc"] == "root folder: text in the C library" and "kernel" not in contract.sources
