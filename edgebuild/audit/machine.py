@@ -82,7 +82,9 @@ def _interpreter(elf: ElfFacts, loader: Loader, contract: Contract, arch: Arch) 
         yield finding("A107", elf, message, hint, "unknown")
     else:
         message = f"its interpreter is {path}, which {box(contract)} does not have"
-        others = f"patchelf --set-interpreter {min(contract.loaders, key=len)}" if contract.loaders else "link it statically"
+        others = (
+            f"patchelf --set-interpreter {min(contract.loaders, key=len)}" if contract.loaders else "link it statically"
+        )
         yield finding("A107", elf, message, f"{others}, or link it for the C library that is there.")
 
 
