@@ -157,7 +157,7 @@ def provided_libraries(
             continue
         for name in _short(called, elf.soname):
             libraries[name] = provided_versions(elf)
-            if name == elf.soname or elf.soname not in called:
+            if name == elf.soname or elf.soname not in called or not name.endswith(".so"):
                 symbols[name] = exported_symbols(elf)
     return dict(sorted(libraries.items())), symbols
 
@@ -169,10 +169,11 @@ def exported_symbols(elf: ElfFacts) -> frozenset[str]:
 
 
 def _short(names: list[str], soname: str) -> list[str]:
-    """Without the names that only the makers of links use ("libz.so.1.2.11", "libc-2.31.so")."""
-    if not soname:
-        short = [name for name in names if re.search(r"\.so(\.\d+)?$", name) and not re.search(r"-[\d.]+\.so$", name)]
-        return short or names
-    if soname not in names:
+    """Without the names that only the makers of links use ("libz.so.1.2.11", "libc-2.31.so").
+
+    Others than the SONAME count: Debian's libbz2.so.1.0 is libbz2.so.1, too, as files of other distributions call it.
+    """
+    if soname and soname not in names:
         return names
-    return [name for name in names if name == soname or (name.endswith(".so") and not re.search(r"-[\d.]+\.so$", name))]
+    short = [name for name in names if re.search(r"\.so(\.\d+)?$", name) and not re.search(r"-[\d.]+\.so$", name)]
+    return [name for name in names if name == soname or name in short] or names

@@ -130,7 +130,20 @@ def test_a_box_without_glibc_has_what_its_loader_has(root: Root, ws: Workspace) 
     musl.link("usr/lib/libz.so.1", "libz.so.1.3")
     contract = look_at(musl, ws).contract
     assert contract.glibc is None
-    assert set(contract.libraries) == {"libc.musl-aarch64.so.1", "libz.so.1"}
+    assert set(contract.libraries) == {"ld-musl-aarch64.so.1", "libc.musl-aarch64.so.1", "libz.so.1"}
+
+
+def test_a_library_is_known_by_every_name_that_programs_may_ask_for(root: Root, ws: Workspace) -> None:
+    root.file(f"{LIBRARIES}/libbz2.so.1.0.8", write_elf(Elf(soname="libbz2.so.1.0", exports=["BZ2_bzopen"])))
+    for name in ("libbz2.so.1.0", "libbz2.so.1", "libbz2.so"):
+        root.link(f"{LIBRARIES}/{name}", "libbz2.so.1.0.8")
+    provided = look_at(root, ws)
+    assert {each for each in provided.contract.libraries if "bz2" in each} == {
+        "libbz2.so.1.0",
+        "libbz2.so.1",
+        "libbz2.so",
+    }
+    assert provided.symbols["libbz2.so.1"] == {"BZ2_bzopen"}
 
 
 def test_a_box_that_is_one_static_program_has_no_libraries(ws: Workspace, tmp_path: Path) -> None:
