@@ -20,6 +20,9 @@ _PYTHON_MODULE = re.compile(r"\.(?:cpython-\w+|abi3)\S*\.so$")
 _IGNORED = frozenset({"__gmon_start__", "_DYNAMIC", "_GLOBAL_OFFSET_TABLE_", "_end", "__bss_start", "_edata"})
 # In every process, even where only another library of the box asks for it.
 _ALWAYS_THERE = ("libc.so.6",)
+# Contracts do not say what a library of the box needs itself; this one needs it on every box. Source: GCC, libstdc++-v3,
+# whose own code calls libm and the unwinder.
+_CXX_RUNTIME, _CXX_BRINGS = "libstdc++.so.6", ("libm.so.6", "libgcc_s.so.1")
 # What the interpreter itself is linked with on every box, and what extension modules therefore often don't name.
 _PYTHON_BRINGS = ("libm.so.6", "libdl.so.2", "libpthread.so.0", "libutil.so.1")
 
@@ -114,6 +117,7 @@ def _in_scope(process: Process, provided: Provided) -> list[str]:
     All of them for each symbol: since glibc 2.30 it may have moved to another library than its version need names.
     """
     brought = _ALWAYS_THERE + (_PYTHON_BRINGS if is_python_module(process.root) else ())
+    brought += _CXX_BRINGS if _CXX_RUNTIME in process.box else ()
     there = [each for each in brought if each in provided.contract.libraries and each not in process.names]
     return list(dict.fromkeys((*process.box, *there)))
 
