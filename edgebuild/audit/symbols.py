@@ -20,8 +20,8 @@ _PYTHON_MODULE = re.compile(r"\.(?:cpython-\w+|abi3)\S*\.so$")
 _IGNORED = frozenset({"__gmon_start__", "_DYNAMIC", "_GLOBAL_OFFSET_TABLE_", "_end", "__bss_start", "_edata"})
 # In every process, even where only another library of the box asks for it.
 _ALWAYS_THERE = ("libc.so.6",)
-# Contracts do not say what a library of the box needs itself; this one needs it on every box. Source: GCC, libstdc++-v3,
-# whose own code calls libm and the unwinder.
+# Contracts do not say what a library of the box needs itself; this one needs it on every box: its own code calls libm
+# and the unwinder. Source: NEEDED of Debian's and Red Hat's libstdc++.so.6.
 _CXX_RUNTIME, _CXX_BRINGS = "libstdc++.so.6", ("libm.so.6", "libgcc_s.so.1")
 # What the interpreter itself is linked with on every box, and what extension modules therefore often don't name.
 _PYTHON_BRINGS = ("libm.so.6", "libdl.so.2", "libpthread.so.0", "libutil.so.1")

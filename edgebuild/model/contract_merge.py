@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
 from typing import Literal, TypeVar
@@ -9,12 +10,14 @@ from typing import Literal, TypeVar
 import msgspec
 
 from edgebuild.errors import ConfigError
+from edgebuild.model.arch import ARCHES
 from edgebuild.model.contract import Contract, CpuSpec, EngineFacts, ModelFacts, MountedFile, Provided, PythonFacts
 from edgebuild.model.elf import parse_version
 from edgebuild.model.emulated_cpu import EMULATED_CPUS, nearest_lower_cpu
 
 T = TypeVar("T")
 Nodes = Mapping[str, str]  # highest version per node family
+_FREE_THREADED = re.compile(r"cpython-\d+t")
 
 
 def merge_contracts(boxes: Sequence[Provided], title: str) -> Provided:
@@ -38,7 +41,7 @@ def merge_contracts(boxes: Sequence[Provided], title: str) -> Provided:
         glibc=_lowest(each.glibc for each in contracts),
         pythons=_merge_pythons([each.pythons for each in contracts]),
         programs=_known(_common, [each.programs for each in contracts]),
-        loaders=_known(_common, [each.loaders for each in contracts]),
+        loaders=_merge_loaders([each.loaders for each in contracts], ARCHES[first.arch].interpreter),
         engine=_merge_engines([each.engine for each in contracts]),
         model=_merge_models([each.model for each in contracts]),
         free_bytes=_known(min, [each.free_bytes for each in contracts]),
@@ -112,15 +115,26 @@ def _merge_pythons(boxes: Sequence[tuple[PythonFacts, ...] | None]) -> tuple[Pyt
     known = [{each.version: each for each in pythons} for pythons in boxes if pythons is not None]
     if len(known) < len(boxes):
         return None
-    return tuple(
-        PythonFacts(
-            version=version,
-            soabi=_same([box[version].soabi for box in known]) or "",
-            path=_same([box[version].path for box in known]) or "",
-        )
-        for version in known[0]
-        if all(version in box for box in known)
-    )
+    common = [[box[version] for box in known] for version in known[0] if all(version in box for box in known)]
+    return tuple(filter(None, map(_merge_python, common)))
+
+
+def _merge_python(pythons: Sequence[PythonFacts]) -> PythonFacts | None:
+    """None where they import different files, as 3.13 and its free-threaded build do."""
+    stated = list(dict.fromkeys(each.soabi for each in pythons if each.soabi))
+    # Where a box does not say it, the ordinary one is assumed (see edgebuild/audit/python_modules.py, abi_of).
+    if len(stated) > 1 or (stated and not all(each.soabi for each in pythons) and _FREE_THREADED.match(stated[0])):
+        return None
+    path = _same([each.path for each in pythons]) or ""
+    return PythonFacts(version=pythons[0].version, soabi="".join(stated), path=path)
+
+
+def _merge_loaders(boxes: Sequence[tuple[str, ...] | None], usual: str) -> tuple[str, ...] | None:
+    """Of a box that does not list them the usual place is taken for granted, so the others have to have that one."""
+    known = [each for each in boxes if each is not None]
+    if len(known) == len(boxes):
+        return _common(known)
+    return None if all(usual in each for each in known) else ()
 
 
 def _same(values: Sequence[T]) -> T | None:

@@ -185,7 +185,7 @@ def test_the_floor_is_the_lowest_of_everything() -> None:
     assert contract.libraries == {"libc.so.6": {"GLIBC": "2.9"}, "libz.so.1": {}}
     assert floor.symbols == {"libc.so.6": frozenset({"fopen@GLIBC_2.17"})}
     assert (contract.page_size, contract.kernel, contract.glibc, contract.free_bytes) == (65536, "5.9", "2.9", 1 << 30)
-    assert contract.pythons == (PythonFacts(version="3.10"),) and contract.programs == ("/bin/sh",)
+    assert contract.pythons == () and contract.programs == ("/bin/sh",)
     assert contract.loaders == ("/lib/ld-linux-aarch64.so.1",)
     assert isinstance(contract.engine, EngineFacts) and contract.engine.mounts == ACME.contract.engine.mounts  # type: ignore[union-attr]
     assert (contract.engine.version, contract.engine.layers) == ("20.10.5", ("none", "gzip"))
@@ -204,6 +204,29 @@ def test_what_one_box_does_not_say_is_unknown_of_the_floor(fact: str) -> None:
     silent = changed(**{fact: None})
     for boxes in ([ACME, silent], [silent, ACME]):
         assert getattr(merge_contracts(boxes, "Floor").contract, fact) is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "soabi"),
+    [
+        ("cpython-313-aarch64-linux-gnu", "cpython-313-aarch64-linux-gnu", "cpython-313-aarch64-linux-gnu"),
+        ("cpython-313-aarch64-linux-gnu", "", "cpython-313-aarch64-linux-gnu"),
+        ("", "", ""),
+        ("cpython-313-aarch64-linux-gnu", "cpython-313t-aarch64-linux-gnu", None),
+        ("", "cpython-313t-aarch64-linux-gnu", None),
+    ],
+)
+def test_pythons_that_import_different_files_are_not_common(one: str, other: str, soabi: str | None) -> None:
+    boxes = [changed(pythons=(PythonFacts(version="3.13", soabi=each),)) for each in (one, other)]
+    expected = () if soabi is None else (PythonFacts(version="3.13", soabi=soabi),)
+    assert merge_contracts(boxes, "Floor").contract.pythons == expected
+    assert merge_contracts(boxes[::-1], "Floor").contract.pythons == expected
+
+
+def test_a_box_without_the_usual_loader_leaves_no_usual_loader_to_the_floor() -> None:
+    silent, odd = changed(loaders=None), changed(loaders=("/lib64/ld-linux-aarch64.so.1",))
+    assert merge_contracts([silent, odd], "Floor").contract.loaders == ()
+    assert merge_contracts([silent, ACME], "Floor").contract.loaders is None
 
 
 def test_what_only_one_mount_needs_all_images_have_to_bring() -> None:
