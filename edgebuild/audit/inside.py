@@ -11,6 +11,7 @@ import msgspec
 from edgebuild.elf.facts import provided_versions
 from edgebuild.model.arch import ARCHES
 from edgebuild.model.contract import Contract, EngineFacts, MountedFile, Provided, PythonFacts
+from edgebuild.model.contract_merge import lower_nodes
 from edgebuild.model.elf import ElfFacts, parse_version
 from edgebuild.model.tree import OtherFile, TreeFacts
 
@@ -23,14 +24,17 @@ _LIBC = "libc.so.6"
 def contract_inside(tree: TreeFacts, provided: Provided) -> Provided:
     """The box's contract with the libraries, Pythons and programs that are in the image. The machine stays the box's.
 
-    A library that the host lays in is there, too; where both have one, the host's hides the image's.
+    A library that the host lays in is there, too; where both have one, the host's hides the image's. What only some
+    hosts of a fleet lay in is not there, but may hide.
     """
     box = provided.contract
     libraries = {name: provided_versions(elf) for name, elf in sorted(by_name(tree, box).items())}
     for mount in _mounts(box):
         for name in (posixpath.basename(mount.path), *([mount.soname] if mount.soname else [])):
-            if ".so" in name:
+            if ".so" in name and mount.everywhere:
                 libraries[name] = dict(mount.provides)
+            elif name in libraries:
+                libraries[name] = lower_nodes(libraries[name], mount.provides)
     glibc = glibc_of_image(tree)
     inside = msgspec.structs.replace(
         box,

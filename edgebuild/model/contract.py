@@ -40,6 +40,7 @@ class MountedFile(Record, frozen=True, omit_defaults=True):
     """A host file that the box's container runtime lays into every image, and what it needs in there.
 
     path: in the container. needs: highest version per node family ({"GLIBC": "2.34"}). needed: its NEEDED entries.
+    everywhere: False where only some boxes of a fleet lay it in, so that images may neither count on it nor against it.
     """
 
     path: str
@@ -47,6 +48,7 @@ class MountedFile(Record, frozen=True, omit_defaults=True):
     needed: tuple[str, ...] = ()
     needs: dict[str, Version] = msgspec.field(default_factory=dict)
     provides: dict[str, Version] = msgspec.field(default_factory=dict)
+    everywhere: bool = True
 
 
 class EngineFacts(Record, frozen=True, omit_defaults=True):

@@ -94,13 +94,13 @@ def _merge_cpus(contracts: Sequence[Contract]) -> CpuSpec:
 
 def _merge_libraries(boxes: Sequence[Mapping[str, Nodes]]) -> dict[str, dict[str, str]]:
     return {
-        library: reduce(_lower_nodes, (box[library] for box in boxes[1:]), dict(nodes))
+        library: reduce(lower_nodes, (box[library] for box in boxes[1:]), dict(nodes))
         for library, nodes in boxes[0].items()
         if all(library in box for box in boxes)
     }
 
 
-def _lower_nodes(one: Nodes, other: Nodes) -> dict[str, str]:
+def lower_nodes(one: Nodes, other: Nodes) -> dict[str, str]:
     """Families that both have, each at its lower version."""
     return {family: min(one[family], other[family], key=parse_version) for family in one if family in other}
 
@@ -161,6 +161,7 @@ def _merge_engines(engines: Sequence[EngineFacts | Literal["none"] | None]) -> E
 def _all_mounts(boxes: Sequence[tuple[MountedFile, ...]]) -> tuple[MountedFile, ...]:
     """Of all boxes, because an image meets each of them; a file of several boxes with the needs of all."""
     mounts: dict[str, MountedFile] = {}
+    common = set[str].intersection(*({each.path for each in files} for files in boxes))
     for each in (file for files in boxes for file in files):
         if known := mounts.get(each.path):
             each = MountedFile(
@@ -168,8 +169,11 @@ def _all_mounts(boxes: Sequence[tuple[MountedFile, ...]]) -> tuple[MountedFile, 
                 soname=known.soname,
                 needed=tuple(dict.fromkeys((*known.needed, *each.needed))),
                 needs=_higher_nodes(known.needs, each.needs),
-                provides=_lower_nodes(known.provides, each.provides),
+                provides=lower_nodes(known.provides, each.provides),
+                everywhere=known.everywhere and each.everywhere,
             )
+        elif each.path not in common:
+            each = msgspec.structs.replace(each, everywhere=False)
         mounts[each.path] = each
     return tuple(mounts[path] for path in sorted(mounts))
 

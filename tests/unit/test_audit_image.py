@@ -208,6 +208,19 @@ def test_a_node_family_that_the_image_lacks_altogether_is_refused() -> None:
     assert codes(image(has), mounted(cxx)) == []
 
 
+def test_what_only_some_boxes_lay_in_is_not_there_but_may_hide() -> None:
+    vision = MountedFile(path="/usr/lib/libvision.so.4", soname="libvision.so.4", provides={"VISION": "4.2"})
+    own = elf("usr/lib/libvision.so.4", soname="libvision.so.4", defined_versions=("VISION_4.5",))
+
+    def libraries(tree: TreeFacts, **more: bool) -> dict[str, dict[str, str]]:
+        engine = mounted(msgspec.structs.replace(vision, **more))
+        return contract_inside(tree, Provided(contract=msgspec.structs.replace(BOX, engine=engine))).contract.libraries
+
+    assert libraries(image())["libvision.so.4"] == {"VISION": "4.2"}
+    assert "libvision.so.4" not in libraries(image(), everywhere=False)
+    assert libraries(image(own), everywhere=False)["libvision.so.4"] == {"VISION": "4.2"}
+
+
 def test_unknown_mounts_do_not_pass() -> None:
     assert codes(image(), with_engine(mounts=None)) == [("A130", "unknown")]
 
