@@ -77,7 +77,7 @@ def _sets(fact: str, old: Sequence[str] | None, new: Sequence[str] | None) -> It
     """A line for each element; one line where a side is unknown."""
     if old is None or new is None:
         if old is not new:
-            yield _difference(fact, old and " ".join(old), new and " ".join(new))
+            yield _difference(fact, *(None if each is None else " ".join(each) or "none" for each in (old, new)))
         return
     yield from (Difference(f"{fact} {each}", each, "-", "lost") for each in old if each not in new)
     yield from (Difference(f"{fact} {each}", "-", each, "gained") for each in new if each not in old)
@@ -98,17 +98,21 @@ def _tables(
 def _nodes_direction(old: str, new: str) -> str:
     """Of "GLIBC 2.31, GCC 7.0.0" texts."""
     before, after = (dict(part.rpartition(" ")[::2] for part in text.split(", ")) for text in (old, new))
-    if before.keys() != after.keys():
-        return "raised" if before.keys() < after.keys() else "lowered" if after.keys() < before.keys() else "changed"
-    directions = {_direction(before[name], after[name]) for name in before if before[name] != after[name]}
+    common = before.keys() & after.keys()
+    directions = {_direction(before[name], after[name]) for name in common if before[name] != after[name]}
+    directions |= {"raised"} if after.keys() - before.keys() else set()
+    directions |= {"lowered"} if before.keys() - after.keys() else set()
     return directions.pop() if len(directions) == 1 else "changed"
 
 
 def _symbols(before: Provided, after: Provided) -> Iterator[Difference]:
-    """How many exported symbols came and went, for libraries that both sides know."""
-    for library in sorted(before.symbols.keys() & after.symbols.keys()):
-        old, new = before.symbols[library], after.symbols[library]
-        if old != new:
+    """How many exported symbols came and went, of libraries that both sides have."""
+    for library in sorted(before.contract.libraries.keys() & after.contract.libraries.keys()):
+        old, new = before.symbols.get(library), after.symbols.get(library)
+        if old is None or new is None:
+            if old is not new:
+                yield _difference(f"symbols {library}", *(None if each is None else len(each) for each in (old, new)))
+        elif old != new:
             came, went = len(new - old), len(old - new)
             change = "gained" if not went else "lost" if not came else "changed"
             yield Difference(f"symbols {library}", str(len(old)), f"{len(new)} (+{came} -{went})", change)
@@ -126,7 +130,8 @@ def _things(contract: Contract) -> dict[str, str]:
 
 
 def _versions(pythons: Sequence[PythonFacts] | None) -> tuple[str, ...] | None:
-    return None if pythons is None else tuple(each.version for each in pythons)
+    """With what their modules are called, where a box says it: 3.13 and free-threaded 3.13 import different files."""
+    return None if pythons is None else tuple(" ".join(filter(None, (each.version, each.soabi))) for each in pythons)
 
 
 def _engine(contract: Contract) -> str | None:

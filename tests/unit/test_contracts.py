@@ -269,6 +269,22 @@ def test_differences_are_told_fact_by_fact() -> None:
     )
 
 
+def test_a_python_of_another_build_and_forgotten_symbols_are_differences() -> None:
+    threaded = PythonFacts(version="3.10", soabi="cpython-310t-aarch64-linux-gnu")
+    after = changed(symbols={"libc.so.6": ACME.symbols["libc.so.6"]}, pythons=(PythonFacts(version="3.9"), threaded))
+    assert [(each.fact, each.change) for each in diff_contracts(ACME, after)] == [
+        ("pythons 3.10 cpython-310-aarch64-linux-gnu", "lost"),
+        ("pythons 3.10 cpython-310t-aarch64-linux-gnu", "gained"),
+        ("symbols libz.so.1", "forgotten"),
+    ]
+
+
+def test_a_library_that_gains_a_family_and_loses_height_has_changed() -> None:
+    libraries = {**ACME.contract.libraries, "libz.so.1": {"ZLIB": "1.2.9", "NEW": "1"}}
+    (found,) = diff_contracts(ACME, changed(libraries=libraries))
+    assert (found.fact, found.change) == ("library libz.so.1", "changed")
+
+
 # ---- Commands ----
 
 
