@@ -42,12 +42,12 @@ def audit(
     A fact that the contract does not state gives a finding of severity "unknown".
     today: for the waivers' last days.
     """
-    if not tree.elves and not tree.others and not _is_for_any_machine(tree):
+    with without_collecting():
+        found = tuple(dict.fromkeys(_findings(tree, provided, floor, needs)))
+    if not tree.elves and not tree.others and not _is_for_any_machine(tree) and not (tree.wheel and refusals(found)):
         hint = "is this the right folder? Archives and wheels in one are not opened: name them one by one."
         return (Finding(code="A100", file="", message="no ELF file found", hint=hint),)
-    with without_collecting():
-        found = dict.fromkeys(_findings(tree, provided, floor, needs))
-    findings = apply_waivers(tuple(found), waivers, today or date.today())
+    findings = apply_waivers(found, waivers, today or date.today())
     return tuple(sorted(findings, key=_order))
 
 

@@ -23,7 +23,8 @@ _PROBE = "`edgebuild probe` finds them on a box: pythons in the contract."
 def check_python(tree: TreeFacts, provided: Provided) -> Iterator[Finding]:
     """A121 to A124 and A126. tree: with its files of other machines, whose names and tags may be what is wrong."""
     contract = provided.contract
-    disagreements = [*_wrong_suffixes(modules_of(tree), contract), *check_tags(tree, modules_of(tree))]
+    named = modules_of(tree)
+    disagreements = [*_wrong_suffixes(named, contract), *_wrong_starts(named), *check_tags(tree, named)]
     yield from disagreements
     right = tuple(elf for elf in tree.elves if elf.machine == ARCHES[contract.arch].elf_machine)
     # Whatever else such a wheel lacks: it must be built again, or another one taken.
@@ -50,6 +51,24 @@ def _wrong_suffixes(modules: tuple[Module, ...], contract: Contract) -> Iterator
             "the build asked its own Python for the suffix: set SETUPTOOLS_EXT_SUFFIX (or _PYTHON_SYSCONFIGDATA_NAME) "
             f"for the target, e.g. .cpython-311-{ARCHES[contract.arch].triple}.so."
         )
+        yield finding("A121", module.elf, message, hint)
+
+
+def _wrong_starts(modules: tuple[Module, ...]) -> Iterator[Finding]:
+    """Renamed after they were compiled: Python calls PyInit_NAME, with the name that the file has.
+
+    One without any such function is no module but somebody's library; PyInitU_ is for names beyond ASCII.
+    """
+    wrong = [
+        (module, starts)
+        for module in modules
+        if module.soabi and (starts := module.starts) and not starts & {"", *module.import_names}
+    ]
+    for module, starts in wrong[:1]:
+        has = ", ".join(f"PyInit_{each}" for each in sorted(starts)[:3])
+        expected = f"PyInit_{module.import_names[0]}"
+        message = f"is imported by {expected} and has {has}{shown([each.elf.name for each, _ in wrong])}"
+        hint = "a module keeps the name that it was compiled for: rename it in the build, not its file."
         yield finding("A121", module.elf, message, hint)
 
 

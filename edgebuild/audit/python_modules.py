@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -34,6 +35,18 @@ class Module:
         """Path without the suffix: files that share it are one module for several Pythons."""
         name = self.elf.name
         return name[: name.rfind(f".{self.soabi}.so")] if self.soabi else name.removesuffix(".so")
+
+    @property
+    def import_names(self) -> tuple[str, ...]:
+        """Without packages, the file's own first; links to it may be others."""
+        paths = (self.elf.name, *self.elf.also)
+        return tuple(dict.fromkeys(posixpath.basename(path).partition(".")[0] for path in paths))
+
+    @property
+    def starts(self) -> frozenset[str]:
+        """Names of the modules that it has a start function for, "" for one beyond ASCII."""
+        inits = (symbol for symbol in exported_python(self.elf) if symbol.startswith("PyInit"))
+        return frozenset("" if each.startswith("PyInitU_") else each.removeprefix("PyInit_") for each in inits)
 
     @property
     def is_abi3(self) -> bool:
