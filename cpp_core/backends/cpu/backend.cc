@@ -13,7 +13,7 @@ namespace {
 using abi::Code;
 using module::fail;
 
-class Backend final : public abi::Backend {
+class Backend final : public module::PlainBackend {
  public:
   Code open(abi::Error* error) noexcept { return open_runtime(runtime_, error); }
 

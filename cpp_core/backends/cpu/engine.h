@@ -4,13 +4,13 @@
 #include <string>
 #include <vector>
 
-#include "edgecore/abi.h"
+#include "edgecore/module.h"
 #include "options.h"
 #include "runtime.h"
 
 namespace edgecore::cpu {
 
-class Engine final : public abi::Engine {
+class Engine final : public module::BlockingEngine {
  public:
   explicit Engine(const Runtime& runtime) : runtime_(runtime) {}
 

@@ -12,7 +12,7 @@
 namespace edgecore::abi {
 
 /// Raised whenever a layout or a virtual table below changes. A module of another version is refused.
-inline constexpr std::uint32_t kVersion = 1;
+inline constexpr std::uint32_t kVersion = 2;
 inline constexpr std::size_t kMaxRank = 8;
 inline constexpr std::size_t kMaxName = 128;
 
@@ -58,6 +58,53 @@ struct TensorInfo {
   std::int32_t zero_point = 0;
 };
 
+enum class PixelLayout : std::int32_t { kPlanar = 0, kSemiPlanar = 1, kGray = 2 };  // Y U V planes; Y, then UV pairs; Y
+enum class ColorMatrix : std::int32_t { kBt601 = 0, kBt709 = 1 };
+enum class ColorRange : std::int32_t { kLimited = 0, kFull = 1 };
+enum class ChromaSiting : std::int32_t { kLeft = 0, kCenter = 1 };
+
+/// One decoded picture, 8 bits a sample, as frame.h describes it. `place` says where the planes live.
+struct Picture {
+  void* planes[3] = {};
+  std::int32_t stride_bytes[3] = {};
+  std::int32_t width_px = 0;
+  std::int32_t height_px = 0;
+  PixelLayout layout = PixelLayout::kPlanar;
+  std::int32_t chroma_shift_x = 1;  // log2 of the subsampling
+  std::int32_t chroma_shift_y = 1;
+  ColorMatrix matrix = ColorMatrix::kBt601;
+  ColorRange range = ColorRange::kLimited;
+  ChromaSiting siting = ChromaSiting::kLeft;
+  Place place = Place::kHost;
+  std::int32_t dma_fd = -1;  // only for kDmaBuf
+  std::int64_t pts_us = 0;
+  void* token = nullptr;  // the decoder's own, for Decoder::recycle
+};
+
+/// What a model takes of a picture: resampled into the rectangle, bars of `pad` around it, then per channel
+/// value = (sample - mean) * scale. The arithmetic is preprocess.h's.
+struct PictureInput {
+  std::int32_t width_px = 0;  // of the model's input
+  std::int32_t height_px = 0;
+  std::int32_t left_px = 0;  // of the rectangle that the picture fills
+  std::int32_t top_px = 0;
+  std::int32_t inner_width_px = 0;
+  std::int32_t inner_height_px = 0;
+  std::int32_t is_nhwc = 0;  // else NCHW
+  std::int32_t is_bgr = 0;   // else RGB
+  std::int32_t pad = 0;      // sample value, 0..255
+  float mean[3] = {};
+  float scale[3] = {1.0F, 1.0F, 1.0F};
+};
+
+/// Copies that an engine has made since it was opened: zero where memory is shared.
+struct CopyCounts {
+  std::uint64_t to_device = 0;
+  std::uint64_t to_device_bytes = 0;
+  std::uint64_t to_host = 0;
+  std::uint64_t to_host_bytes = 0;
+};
+
 /// Validated by the backend: an unknown key is an error, never ignored.
 struct Option {
   const char* key;
@@ -84,10 +131,52 @@ class Engine {
   /// engine with memory of its own that stays valid until the next run() or release().
   virtual Code run(const Tensor* in, std::size_t in_count, Tensor* out, std::size_t out_count,
                    Error* error) noexcept = 0;
+
+  /// How many runs may be open at a time, in slots 0 .. depth()-1; at least 1.
+  virtual std::int32_t depth() const noexcept = 0;
+
+  /// Starts a run in a free slot. The tensors behind `in` stay as they are until wait().
+  virtual Code submit(std::int32_t slot, const Tensor* in, std::size_t in_count, Error* error) noexcept = 0;
+
+  /// Ends it: outputs as run() gives them, valid until the slot's next submit(). Also after a failure the slot is free.
+  virtual Code wait(std::int32_t slot, Tensor* out, std::size_t out_count, Error* error) noexcept = 0;
+
+  /// Makes input 0 from a picture where the engine's own memory is, for this slot's next submit(). kUnsupported: not
+  /// this picture or not on this device; the core then does it on the CPU. The tensor is the engine's, valid until
+  /// the slot's wait(); its place may be kDevice.
+  virtual Code prepare(std::int32_t slot, const Picture& picture, const PictureInput& wish, Tensor* input,
+                       Error* error) noexcept = 0;
+
+  virtual CopyCounts copies() const noexcept = 0;
   virtual void release() noexcept = 0;
 
  protected:
   ~Engine() = default;
+};
+
+enum class Codec : std::int32_t { kJpeg = 0, kH264 = 1, kH265 = 2 };
+
+struct DecoderSpec {
+  Codec codec = Codec::kJpeg;
+  std::int32_t device = 0;
+};
+
+/// Compressed pictures in, pictures out. One thread at a time.
+class Decoder {
+ public:
+  /// bytes: one access unit (Annex B for H.264 and H.265), the caller's; size 0: the end, what is held back comes out.
+  virtual Code push(const void* bytes, std::size_t size_bytes, std::int64_t pts_us, Error* error) noexcept = 0;
+
+  /// *has_picture 0: push more. The picture is the caller's until recycle().
+  virtual Code pull(Picture* picture, std::int32_t* has_picture, Error* error) noexcept = 0;
+  virtual void recycle(Picture* picture) noexcept = 0;
+
+  /// The picture's planes copied into host memory of the caller's, laid out as `host` says (kHost, same layout).
+  virtual Code download(const Picture& picture, Picture* host, Error* error) noexcept = 0;
+  virtual void release() noexcept = 0;
+
+ protected:
+  ~Decoder() = default;
 };
 
 /// Entry object of a module: a static inside it, never released.
@@ -98,6 +187,16 @@ class Backend {
   virtual std::int32_t device_count() const noexcept = 0;
   /// On kOk *engine is the caller's and goes back through Engine::release().
   virtual Code open_engine(const EngineSpec& spec, Engine** engine, Error* error) noexcept = 0;
+
+  /// What can be known of a model file without the vendor's library: header, lengths, chip, version. kOk promises
+  /// nothing about the rest of it.
+  virtual Code check_model(const char* model_path, Error* error) noexcept = 0;
+
+  /// 0 where the vendor's loader may end the process on a damaged file: the core then tries an unknown one elsewhere.
+  virtual std::int32_t survives_bad_models() const noexcept = 0;
+
+  /// kUnsupported where the module decodes nothing of the kind.
+  virtual Code open_decoder(const DecoderSpec& spec, Decoder** decoder, Error* error) noexcept = 0;
 
  protected:
   ~Backend() = default;

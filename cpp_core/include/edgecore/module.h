@@ -31,4 +31,53 @@ void copy_text(char (&target)[N], const char* text) noexcept {
   std::snprintf(target, N, "%s", text);
 }
 
+/// An engine that only blocks: the rest of the seam for free. One run may be open; submit() does it, wait() hands it over.
+class BlockingEngine : public abi::Engine {
+ public:
+  std::int32_t depth() const noexcept override { return 1; }
+
+  abi::Code submit(std::int32_t, const abi::Tensor* in, std::size_t in_count, abi::Error*) noexcept override {
+    if (output_count() > kMaxOutputs) return abi::Code::kUnsupported;
+    code_ = run(in, in_count, out_, output_count(), &error_);
+    return abi::Code::kOk;
+  }
+
+  abi::Code wait(std::int32_t, abi::Tensor* out, std::size_t out_count, abi::Error* error) noexcept override {
+    if (code_ != abi::Code::kOk) return fail(error, code_, "%s", error_.text);
+    if (out_count != output_count()) {
+      return fail(error, abi::Code::kInvalidArgument, "expected %zu outputs, found %zu", output_count(), out_count);
+    }
+    for (std::size_t i = 0; i < out_count; ++i) out[i] = out_[i];
+    return abi::Code::kOk;
+  }
+
+  abi::Code prepare(std::int32_t, const abi::Picture&, const abi::PictureInput&, abi::Tensor*,
+                    abi::Error* error) noexcept override {
+    return fail(error, abi::Code::kUnsupported, "this engine takes tensors only");
+  }
+  abi::CopyCounts copies() const noexcept override { return {}; }
+
+ protected:
+  ~BlockingEngine() = default;
+
+ private:
+  static constexpr std::size_t kMaxOutputs = 32;
+  abi::Tensor out_[kMaxOutputs];
+  abi::Error error_;
+  abi::Code code_ = abi::Code::kInternal;
+};
+
+/// The optional part of a backend, as one that has none of it.
+class PlainBackend : public abi::Backend {
+ public:
+  abi::Code check_model(const char*, abi::Error*) noexcept override { return abi::Code::kOk; }
+  std::int32_t survives_bad_models() const noexcept override { return 1; }
+  abi::Code open_decoder(const abi::DecoderSpec&, abi::Decoder**, abi::Error* error) noexcept override {
+    return fail(error, abi::Code::kUnsupported, "%s decodes no pictures", name());
+  }
+
+ protected:
+  ~PlainBackend() = default;
+};
+
 }  // namespace edgecore::module

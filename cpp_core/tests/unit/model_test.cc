@@ -1,5 +1,6 @@
 // Model descriptions: what is read, what is refused, and whether they fit the model that was opened.
 #include "edgecore/model.h"
+#include "edgecore/module.h"
 
 #include <doctest/doctest.h>
 
@@ -96,7 +97,7 @@ TEST_CASE("a head with one output needs no name for it") {
 // --- Against a model ---------------------------------------------------------------------------------
 
 /// A model that is only its announced inputs and outputs.
-class PaperEngine final : public abi::Engine {
+class PaperEngine final : public module::BlockingEngine {
  public:
   PaperEngine(std::vector<abi::TensorInfo> inputs, std::vector<abi::TensorInfo> outputs)
       : inputs_(std::move(inputs)), outputs_(std::move(outputs)) {}

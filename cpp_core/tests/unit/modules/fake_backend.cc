@@ -14,7 +14,7 @@ using namespace edgecore;
 using abi::Code;
 
 /// y = x, on float32 ?x2.
-class EchoEngine final : public abi::Engine {
+class EchoEngine final : public module::BlockingEngine {
  public:
   explicit EchoEngine(const std::string& flaw) : flaw_(flaw) {
     module::copy_text(x_.name, "x");
@@ -45,7 +45,7 @@ class EchoEngine final : public abi::Engine {
   std::string flaw_;
 };
 
-class FakeBackend final : public abi::Backend {
+class FakeBackend final : public module::PlainBackend {
  public:
   const char* name() const noexcept override { return *FAKE_NAME == '\0' ? nullptr : FAKE_NAME; }
   const char* runtime() const noexcept override { return "Fake 1.0"; }
