@@ -23,7 +23,7 @@ test:
 	@$(MAKE) lint unit build e2e
 
 lint:
-	@$(STAGE) lint .venv/bin/ruff check -q edgebuild tests
+	@$(STAGE) lint .venv/bin/ruff check -q edgebuild tests cpp_core/backends conftest.py
 	@$(STAGE) types .venv/bin/mypy edgebuild
 
 unit:
@@ -48,7 +48,7 @@ bench:
 e2e:
 	@$(STAGE) binfmt sh .ci/binfmt
 	@$(STAGE) engine sh .ci/engine
-	@$(STAGE) e2e $(PYTHON) -m pytest -q -rA tests/e2e
+	@$(STAGE) e2e $(PYTHON) -m pytest -q -rA tests/e2e cpp_core/backends/*/tests
 
 bare:
 	@sh .ci/bare

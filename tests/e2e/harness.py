@@ -14,6 +14,7 @@ from typing import Any
 from tests.reference.boxes import Box
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+BACKENDS = REPOSITORY / "cpp_core" / "backends"
 NATIVE, ARM = "generic-x86_64", "generic-arm64"
 OLD_ROOT, NEW_ROOT = "debian-11-arm64", "debian-12-arm64"
 SURE_SCORE = 0.45  # a box of this score has to be found by everyone; the model reports from 0.35 on
