@@ -70,4 +70,12 @@ std::uint64_t digest(const Frame& frame) noexcept {
   return hash;
 }
 
+Result<Frame> to_host(const Frame& frame) {
+  if (frame.place == abi::Place::kHost) return frame;
+  if (frame.copier == nullptr) {
+    return Error{Code::kUnsupported, "frame " + std::to_string(frame.index) + ": its pixels are not in host memory", ""};
+  }
+  return frame.copier->to_host(frame);
+}
+
 }  // namespace edgecore

@@ -36,8 +36,10 @@ class BlockingEngine : public abi::Engine {
  public:
   std::int32_t depth() const noexcept override { return 1; }
 
-  abi::Code submit(std::int32_t, const abi::Tensor* in, std::size_t in_count, abi::Error*) noexcept override {
-    if (output_count() > kMaxOutputs) return abi::Code::kUnsupported;
+  abi::Code submit(std::int32_t, const abi::Tensor* in, std::size_t in_count, abi::Error* error) noexcept override {
+    if (output_count() > kMaxOutputs) {
+      return fail(error, abi::Code::kUnsupported, "%zu outputs, at most %zu are supported", output_count(), kMaxOutputs);
+    }
     code_ = run(in, in_count, out_, output_count(), &error_);
     return abi::Code::kOk;
   }
