@@ -38,7 +38,9 @@ Code Driver::open(Error* error) noexcept {
   std::memcpy(&api_, found, sizeof found);
 
   if (Code code = check(api_.cuInit(0), "cuInit", error); code != Code::kOk) return code;
-  if (Code code = check(api_.cuDriverGetVersion(&version_), "cuDriverGetVersion", error); code != Code::kOk) return code;
+  if (Code code = check(api_.cuDriverGetVersion(&version_), "cuDriverGetVersion", error); code != Code::kOk) {
+    return code;
+  }
   return check(api_.cuDeviceGetCount(&device_count_), "cuDeviceGetCount", error);
 }
 
@@ -69,7 +71,9 @@ Code Gpu::open(const Driver& driver, int ordinal, Error* error) noexcept {
                 {cuda::kMinor, &minor},
                 {cuda::kIntegrated, &integrated},
                 {cuda::kMultiprocessorCount, &multiprocessors_}};
-  if (Code code = driver.check(api.cuDeviceGet(&device_, ordinal), "cuDeviceGet", error); code != Code::kOk) return code;
+  if (Code code = driver.check(api.cuDeviceGet(&device_, ordinal), "cuDeviceGet", error); code != Code::kOk) {
+    return code;
+  }
   if (Code code = driver.check(api.cuDeviceGetName(title, sizeof title - 1, device_), "cuDeviceGetName", error);
       code != Code::kOk) {
     return code;
@@ -129,7 +133,8 @@ Code PinnedMemory::allocate(const Gpu& gpu, std::size_t size_bytes, Error* error
   const Current current(gpu, error);
   if (!current) return current.code();
   const cuda::Api& api = gpu.api();
-  const cuda::Result result = api.cuMemHostAlloc(&handle_, size_bytes, cuda::kHostAllocPortable | cuda::kHostAllocDeviceMap);
+  constexpr unsigned kFlags = cuda::kHostAllocPortable | cuda::kHostAllocDeviceMap;
+  const cuda::Result result = api.cuMemHostAlloc(&handle_, size_bytes, kFlags);
   if (Code code = gpu.check(result, "cuMemHostAlloc", error); code != Code::kOk) {
     handle_ = nullptr;
     return code;
