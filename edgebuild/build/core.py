@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edgebuild.build import cmake
+from edgebuild.build.tools import provide_tools, tools_digest
 from edgebuild.digest import digest_of, digest_tree
 from edgebuild.errors import BuildError
 from edgebuild.model.product import CoreTree, Toolchain
+from edgebuild.model.recipe import BuildTool
 from edgebuild.run import Runner
 from edgebuild.workspace import Workspace, shipped_data, write_atomic
 
@@ -18,31 +20,44 @@ CORE_SOURCES = ("CMakeLists.txt", "cmake/**/*", "include/**/*", "src/**/*", "app
 _FFMPEG_SUFFIX = "-edge"  # as in recipes/ffmpeg: a vendor's FFmpeg may live in the same process
 
 
-def core_digest(source: Path, toolchain: Toolchain, deps: Path, core_only: bool) -> str:
+def core_digest(
+    source: Path, toolchain: Toolchain, deps: Path, core_only: bool, tools: tuple[BuildTool, ...] = ()
+) -> str:
     """Everything that decides the core's bytes. deps is named after its own digest."""
     variables = sorted(_variables(Path("DEPS"), core_only).items())  # wherever the cache lies, the bytes are the same
-    return digest_of([digest_tree(source, only=CORE_SOURCES), toolchain.digest, deps.name, variables])
+    sources = digest_tree(source, only=CORE_SOURCES)
+    return digest_of([sources, toolchain.digest, deps.name, variables, tools_digest(tools)])
 
 
-def provide_core(toolchain: Toolchain, deps: Path, *, core_only: bool = False, ws: Workspace, run: Runner) -> CoreTree:
+def provide_core(
+    toolchain: Toolchain,
+    deps: Path,
+    *,
+    core_only: bool = False,
+    tools: tuple[BuildTool, ...] = (),
+    ws: Workspace,
+    run: Runner,
+) -> CoreTree:
     """Configured, compiled and installed. The build tree stays, so a change recompiles only what it touches.
 
-    core_only: without FFmpeg, JPEG and the tests, whose libraries come through a distribution.
+    core_only: without FFmpeg, JPEG and the tests, whose libraries come through a distribution. tools: what the
+    compilation of backends calls.
     """
     source = ws.core_source
-    key = core_digest(source, toolchain, deps, core_only)
+    key = core_digest(source, toolchain, deps, core_only, tools)
     name = f"core-{toolchain.arch.name}"
     tree = ws.build_tree(toolchain.arch.name + ("-core-only" if core_only else ""))
-    variables = _variables(deps, core_only)
 
     def make(product: Path) -> None:
+        variables = {**_variables(deps, core_only), **provide_tools(tools, ws=ws)}
         toolchain_file = prepare_tree(tree, toolchain, deps, variables, ws=ws)
         log_file = ws.log_file(f"{name}-{key[:8]}")
         run(cmake.configure_command(source, tree, toolchain_file, variables), log_file=log_file)
         run(cmake.build_command(tree), log_file=log_file)
         for component in ("runtime", "sdk") if core_only else ("runtime", "sdk", "tests"):
             run(cmake.install_command(tree, product / component, component), log_file=log_file)
-        if core_digest(source, toolchain, deps, core_only) != key:  # it would be kept as made from what they were
+        # It would be kept as made from what they were.
+        if core_digest(source, toolchain, deps, core_only, tools) != key:
             msg = "the core's sources changed while they were compiled"
             raise BuildError(msg, "build again.")
         _offer_to_ide(source, tree)

@@ -94,7 +94,8 @@ def matrix_row(name: str, project: Project, folder: Path, ws: Workspace) -> ci.M
     """Loads all that the row names, so what is wrong with it ends CI here, before a job per row has begun."""
     spec = load_target(name, ws)
     sysroots = [lock for _, lock in spec.sysroots.values()]
-    locked = msgspec.to_builtins([spec.toolchain_lock, sysroots, spec.image, spec.library_sources, spec.runtimes])
+    ours = [spec.library_sources, spec.runtimes, spec.tools]
+    locked = msgspec.to_builtins([spec.toolchain_lock, sysroots, spec.image, *ours])
     conanfile = folder / project.source.conan if project.source.conan else None
     asked = [conanfile, conanfile.with_name("conan.lock")] if conanfile else []
     libraries = [sha256_file(path) for path in asked if path.is_file()]

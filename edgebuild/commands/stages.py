@@ -145,7 +145,7 @@ def stage_core(job: Job) -> StagedCore:
     """The core compiled, and its runtime laid out and audited."""
     target, ws, run = job.target, job.ws, job.run
     deps = provide_deps(job.toolchain, target.library_sources, core_only=target.core_only, ws=ws, run=run)
-    core = provide_core(job.toolchain, deps, core_only=target.core_only, ws=ws, run=run)
+    core = provide_core(job.toolchain, deps, core_only=target.core_only, tools=target.tools, ws=ws, run=run)
     tree, debug = job.scratch / "stage", job.scratch / "debug"
     needs = stage_runtime(tree, core, deps, target.runtimes, target.arch, ws=ws)
     split_and_gate(job, tree, debug, needs)

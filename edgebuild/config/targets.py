@@ -17,7 +17,15 @@ from edgebuild.errors import ConfigError, ConfigErrors
 from edgebuild.model.arch import ArchName
 from edgebuild.model.contract import Contract
 from edgebuild.model.elf import parse_version
-from edgebuild.model.recipe import Download, RuntimeRecipe, SysrootLock, SysrootRecipe, ToolchainLock, ToolchainRecipe
+from edgebuild.model.recipe import (
+    BuildTool,
+    Download,
+    RuntimeRecipe,
+    SysrootLock,
+    SysrootRecipe,
+    ToolchainLock,
+    ToolchainRecipe,
+)
 from edgebuild.model.target import ImageSpec, PythonSpec, TargetRow, TargetSpec
 from edgebuild.workspace import Workspace
 
@@ -75,6 +83,7 @@ def load_target(name: str, ws: Workspace) -> TargetSpec:
             msg = f"{name}.yaml: sysroot '{wish}' is for {pair[0].arch}, contract '{row.contract}' for {contract.arch}"
             errors.append(ConfigError(msg))
     runtimes = {backend: attempt(partial(load_runtime, backend, ws)) for backend in row.backends}
+    tools = attempt(partial(load_tools, ws))
     image = attempt(partial(load_image, row.image, contract.arch, ws)) if row.image and contract else None
     if errors:
         raise ConfigErrors(errors)
@@ -88,6 +97,7 @@ def load_target(name: str, ws: Workspace) -> TargetSpec:
         toolchain_lock=toolchain[1],
         sysroots=(loaded := {wish: pair for wish, pair in sysroots.items() if pair}),
         runtimes={backend: runtime for backend, runtime in runtimes.items() if runtime},
+        tools=tools or (),
         pythons=wheel_pythons(contract, loaded),
         library_sources=library_sources,
         image=image,
@@ -142,6 +152,18 @@ def load_runtime(backend: str, ws: Workspace) -> RuntimeRecipe:
         raise ConfigError(msg, did_you_mean(backend, known) + f"there are: {', '.join(known)}.")
     recipe = folder / "runtime.yaml"
     return load_yaml(recipe, RuntimeRecipe) if recipe.is_file() else RuntimeRecipe(bundle=())
+
+
+def load_tools(ws: Workspace) -> tuple[BuildTool, ...]:
+    """What the compilation of any backend calls, by name; two that mean different things by one name are refused."""
+    found: dict[str, tuple[BuildTool, Path]] = {}
+    for path in sorted((ws.core_source / "backends").glob("*/runtime.yaml")):
+        for tool in load_yaml(path, RuntimeRecipe).tools:
+            known, elsewhere = found.setdefault(tool.name, (tool, path))
+            if known != tool:
+                msg = f"{path}: tools: {tool.name} is {tool.version} here, but another file or version in {elsewhere}"
+                raise ConfigError(msg, "give one of the two another name, or both the same wheels.")
+    return tuple(tool for _, (tool, _) in sorted(found.items()))
 
 
 def recipe_digest(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 import msgspec
@@ -109,7 +110,25 @@ class BundledLibrary(Record, frozen=True):
     notices: tuple[str, ...] = ()  # licence texts in the wheel
 
 
-class RuntimeRecipe(Record, frozen=True):
-    """cpp_core/backends/NAME/runtime.yaml: what ships beside a backend's module."""
+class BuildTool(Record, frozen=True):
+    """A compiler or library of the build machine that a backend's CMakeLists.txt calls; nothing of it ships.
 
-    bundle: tuple[BundledLibrary, ...]
+    CMake finds its unpacked wheel in EDGECORE_TOOLS_<name>. wheels: by the build machine's architecture.
+    """
+
+    name: str
+    version: str
+    licence: str
+    wheels: dict[ArchName, Download]
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch("[A-Z][A-Z0-9_]*", self.name):
+            msg = f"a build tool's name is part of a CMake variable: capitals, digits and _, not {self.name!r}"
+            raise ValueError(msg)
+
+
+class RuntimeRecipe(Record, frozen=True):
+    """cpp_core/backends/NAME/runtime.yaml: what ships beside a backend's module, and what its compilation calls."""
+
+    bundle: tuple[BundledLibrary, ...] = ()
+    tools: tuple[BuildTool, ...] = ()

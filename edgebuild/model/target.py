@@ -10,6 +10,7 @@ from edgebuild.model.arch import ARCHES, Arch
 from edgebuild.model.contract import Contract, Provided, Waiver
 from edgebuild.model.image import ImageRecipe
 from edgebuild.model.recipe import (
+    BuildTool,
     Download,
     Record,
     RuntimeRecipe,
@@ -92,6 +93,7 @@ class TargetSpec(Record, frozen=True):
     toolchain_lock: ToolchainLock
     sysroots: dict[str, tuple[SysrootRecipe, SysrootLock]]  # every sysroot the row names
     runtimes: dict[str, RuntimeRecipe]  # every backend the row names
+    tools: tuple[BuildTool, ...]  # of every backend: the core is compiled with all of them
     pythons: tuple[PythonSpec, ...]  # of the contract, as far as one of the row's roots has what wheels are made with
     library_sources: tuple[Download, ...]  # of the third-party libraries
     image: ImageSpec | None = None
