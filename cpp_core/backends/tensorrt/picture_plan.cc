@@ -66,8 +66,8 @@ Code check_picture(const Picture& picture, Error* error) noexcept {
     return fail(error, Code::kUnsupported, "the picture is %dx%d; 1x1 to %dx%d are handled", picture.width_px,
                 picture.height_px, kMaxSide, kMaxSide);
   }
-  if (!within(picture.chroma_shift_x, 0, 4) || !within(picture.chroma_shift_y, 0, 4)) {
-    return fail(error, Code::kUnsupported, "the picture's chroma is subsampled by 2^%d and 2^%d; up to 2^4 is handled",
+  if (!within(picture.chroma_shift_x, 0, 1) || !within(picture.chroma_shift_y, 0, 1)) {
+    return fail(error, Code::kUnsupported, "the picture's chroma shift is %d/%d; 0 and 1 are handled",
                 picture.chroma_shift_x, picture.chroma_shift_y);
   }
   for (int plane = 0; plane < plane_count(picture); ++plane) {
