@@ -8,6 +8,7 @@
 
 #include "edgecore/decoder.h"
 #include "module_text.h"
+#include "own_object.h"
 #include "suggest.h"
 
 namespace edgecore {
@@ -131,7 +132,7 @@ Result<Backend> open_backend(const std::string& name, const fs::path& directory)
   const fs::path path = module_path(name, directory);
   Result<abi::Backend*> raw = load_module(path);
   if (!raw) return raw.error();
-  const Backend backend(*raw);
+  const Backend backend(*raw, path);
   if (backend.name() != name) {
     return Error{Code::kCorrupt, path.string() + ": calls itself '" + backend.name() + "'",
                  "a module's file name and its name have to agree"};
@@ -139,10 +140,14 @@ Result<Backend> open_backend(const std::string& name, const fs::path& directory)
   return backend;
 }
 
-fs::path backend_directory() {
-  if (const char* chosen = std::getenv("EDGECORE_BACKENDS"); chosen != nullptr && *chosen != '\0') return chosen;
+fs::path installed_modules() {
   const fs::path folder = own_object().parent_path();
   return folder.filename() == "bin" ? folder.parent_path() / "lib" / "edgecore" : folder / "lib";
+}
+
+fs::path backend_directory() {
+  const char* const chosen = std::getenv("EDGECORE_BACKENDS");
+  return chosen != nullptr && *chosen != '\0' ? fs::path(chosen) : installed_modules();
 }
 
 }  // namespace edgecore

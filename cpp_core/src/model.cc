@@ -36,6 +36,19 @@ void read_head(yaml::Map head, HeadDescription& description) {
   head.read("max_detections", description.max_detections, 1, 100000);
 }
 
+/// Small letters, as sha256_of() gives them.
+void read_sha256(yaml::Map& root, std::string& sha256) {
+  if (!root.has("sha256")) return;
+  root.require("sha256", sha256);
+  for (char& digit : sha256) {
+    if (digit >= 'A' && digit <= 'F') digit = static_cast<char>(digit - 'A' + 'a');
+  }
+  const bool is_hex = sha256.find_first_not_of("0123456789abcdef") == std::string::npos;
+  if (!is_hex || sha256.size() != 64) {
+    root.refuse("sha256", "expected 64 hex digits, found '" + sha256 + "'", "`sha256sum MODEL` prints them");
+  }
+}
+
 void check_head(yaml::Map head, const HeadDescription& description) {
   const std::vector<std::string> kinds = head_kinds();
   if (std::find(kinds.begin(), kinds.end(), description.kind) == kinds.end()) {
@@ -118,6 +131,7 @@ Result<ModelDescription> load_model_description(const std::filesystem::path& pat
   yaml::Map root = document->root();
   std::string file;
   root.require("model", file);
+  read_sha256(root, description.sha256);
   read_input(root.map("input"), description.input);
   read_head(root.map("head"), description.head);
   root.require("labels", description.labels);

@@ -48,17 +48,6 @@ Status make_folder(const std::filesystem::path& folder) {
 
 }  // namespace
 
-Result<Engine> open_model(const ModelDescription& description, const std::string& name, EngineRequest request,
-                          const std::filesystem::path& backends) {
-  const Result<Backend> backend = open_backend(name, backends);
-  if (!backend) return backend.error();
-  request.model = description.file;
-  Result<Engine> engine = backend->open_engine(request);
-  if (!engine) return engine;
-  if (Status status = check_against(description, *engine); !status) return status.error();
-  return engine;
-}
-
 struct Pipeline::State {
   ModelDescription description;
   Engine engine;

@@ -183,6 +183,8 @@ std::size_t Map::find(std::string_view key) {
   return document_->tree.find_child(node_, ryml::csubstr(key.data(), key.size()));
 }
 
+bool Map::has(std::string_view key) { return find(key) != kAbsent; }
+
 Map Map::map(std::string_view key) {
   std::size_t node = find(key);
   if (node != kAbsent && !document_->tree.is_map(node)) {

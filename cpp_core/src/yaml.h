@@ -57,6 +57,9 @@ class Document {
 /// A mapping inside a document. Cheap to copy. A section that is absent reads as an empty one.
 class Map {
  public:
+  /// Is the key there? It then counts as read.
+  bool has(std::string_view key);
+
   /// The section under `key`.
   Map map(std::string_view key);
 

@@ -30,6 +30,9 @@ def stage_runtime(
     (stage / MODULES).mkdir(parents=True)
     _copy_shared_libraries(deps / "lib", stage / "lib")
     shutil.copytree(deps / "licenses", stage / LICENCES)
+    # Beside the modules the core keeps programs that it starts for them: a row has them whatever its backends are.
+    for program in (path for path in (core.runtime / MODULES).iterdir() if path.suffix != ".so"):
+        shutil.copy2(program, stage / MODULES / program.name)
     needs: dict[str, dict[str, str]] = {}
     for backend, runtime in runtimes.items():
         module = core.runtime / MODULES / f"libedgecore-{backend}.so"

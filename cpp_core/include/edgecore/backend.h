@@ -94,6 +94,7 @@ class Backend {
  public:
   std::string name() const;
   std::string runtime() const;
+  const std::filesystem::path& file() const noexcept { return file_; }
   std::int32_t device_count() const noexcept { return raw_->device_count(); }
   Result<Engine> open_engine(const EngineRequest& request) const;
 
@@ -108,8 +109,9 @@ class Backend {
 
  private:
   friend Result<Backend> open_backend(const std::string&, const std::filesystem::path&);
-  explicit Backend(abi::Backend* raw) noexcept : raw_(raw) {}
+  Backend(abi::Backend* raw, std::filesystem::path file) noexcept : raw_(raw), file_(std::move(file)) {}
   abi::Backend* raw_;
+  std::filesystem::path file_;
 };
 
 /// kNotFound for anything but a file, as "PATH: no such model file".

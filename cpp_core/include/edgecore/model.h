@@ -45,6 +45,7 @@ struct HeadDescription {
 struct ModelDescription {
   std::filesystem::path source;  // the YAML, for messages
   std::filesystem::path file;    // the model, absolute
+  std::string sha256;            // of the file, as somebody vouches for it: 64 hex digits; empty: nobody does
   InputDescription input;
   HeadDescription head;
   std::vector<std::string> labels;

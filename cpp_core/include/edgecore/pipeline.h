@@ -28,7 +28,10 @@ struct PipelineConfig {
 
 Result<PipelineConfig> load_pipeline_config(const std::filesystem::path& yaml);
 
-/// The described model on one backend, after check_against. request.model is filled from the description.
+/// The described model on one backend. request.model is filled from the description. In this order: the file is there;
+/// it has the description's sha256, if that names one; the backend's own validator finds nothing wrong; a file that
+/// nobody vouches for is loaded in a process of its own first where the vendor's loader may not survive it (kCorrupt
+/// if it does not); it opens; check_against.
 Result<Engine> open_model(const ModelDescription& description, const std::string& backend, EngineRequest request,
                           const std::filesystem::path& backends);
 

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdlib>
 
+#include "fake_modules.h"
 #include "scratch.h"
 
 namespace edgecore {
@@ -13,8 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// bin/edgecore-unit -> lib/edgecore-unit
-fs::path fake_modules() { return backend_directory().parent_path() / "edgecore-unit"; }
+using test::fake_modules;
 
 Result<Engine> open_fake(const fs::path& model, Options options = {}) {
   Result<Backend> backend = open_backend("fake", fake_modules());
@@ -41,7 +41,7 @@ TEST_CASE("an unknown name says what is there") {
   CHECK(backend.error().message.find("no backend named 'fkae'") != std::string::npos);
   const Result<Backend> far = open_backend("something-else", fake_modules());
   REQUIRE_FALSE(far.ok());
-  CHECK(far.error().hint == "known: fake, misnamed, mute, nameless, old, silent");
+  CHECK(far.error().hint == "known: chatty, fake, frail, misnamed, mute, nameless, old, silent");
   const Result<Backend> outside = open_backend("../edgecore-unit/libedgecore-fake", fake_modules());
   REQUIRE_FALSE(outside.ok());
   CHECK(outside.error().code == Code::kNotFound);
@@ -157,6 +157,7 @@ TEST_CASE("what a module announces is checked when a model is opened") {
     const char* text;
   } rows[] = {{"nothing", Code::kInternal, "reports success but gives no engine"},
               {"rank", Code::kInternal, "input 0: the backend gives it 9 dimensions, expected 0 to 8"},
+              {"depthless", Code::kInternal, "the backend's engine takes 0 runs at a time"},
               {"type", Code::kInternal, "output 0: the backend gives it an unknown type"},
               {"portless", Code::kInternal, "output 0: the backend does not describe it"},
               {"huge", Code::kUnsupported, "output 0: 'y' is float32 576460752303423488x2, at most 256 MiB"},

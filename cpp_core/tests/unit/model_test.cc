@@ -62,12 +62,27 @@ TEST_CASE("a description is read whole, the model beside it") {
   CHECK(description->labels == std::vector<std::string>{"face"});
 }
 
+TEST_CASE("a sha256 is read in small letters, and there is none unless given") {
+  const test::ScratchFolder folder;
+  CHECK(load_model_description(folder.write("face.yaml", kFace))->sha256.empty());
+  const std::string digits = "0123456789ABCDEFabcdef" + std::string(42, '7');
+  CHECK(load_model_description(folder.write("face.yaml", kFace + "sha256: " + digits + "\n"))->sha256 ==
+        "0123456789abcdefabcdef" + std::string(42, '7'));
+}
+
 TEST_CASE("a description that cannot be meant is refused") {
   const struct {
     std::string text;
     std::string told;
   } rows[] = {
       {face_with("model: weights/face.onnx\n", ""), "face.yaml:1: model: missing"},
+      {kFace + "sha256: abc\n",
+       "face.yaml:9: sha256: expected 64 hex digits, found 'abc'\n  hint: `sha256sum MODEL` prints them"},
+      {kFace + "sha256: ''\n",
+       "face.yaml:9: sha256: expected 64 hex digits, found ''\n  hint: `sha256sum MODEL` prints them"},
+      {kFace + "sha256: " + std::string(63, '0') + "g\n",
+       "face.yaml:9: sha256: expected 64 hex digits, found '" + std::string(63, '0') +
+           "g'\n  hint: `sha256sum MODEL` prints them"},
       {face_with("width_px: 320, ", ""), "face.yaml:2: input.width_px: missing"},
       {face_with("width_px: 320", "width_px: 0"), "face.yaml:2: input.width_px: expected 1 to 8192, found 0"},
       {face_with("width_px: 320", "width: 320"), "face.yaml:2: input.width: unknown key\n  hint: known: "},

@@ -1,64 +1,81 @@
-// A backend without a vendor, for the unit tests. What it gets wrong is decided when it is compiled
-// (FAKE_NAME, FAKE_VERSION, FAKE_MUTE) and by the model file's first word: "echo", "liar", "broken"
-// or one of EchoEngine's flaws.
+// A backend without a vendor, for the unit tests. What it gets wrong is decided when it is compiled (FAKE_NAME,
+// FAKE_VERSION, FAKE_MUTE, FAKE_FRAIL, FAKE_CHATTY) and by the model file's words: "echo", "queue", "broken",
+// "nothing" or one of the engines' flaws.
 
-#include <cstring>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <fstream>
+#include <iterator>
 #include <string>
+#include <unistd.h>
 
-#include "edgecore/module.h"
+#include "fake_decoder.h"
+#include "fake_engines.h"
 
 namespace {
 
-using namespace edgecore;
-using abi::Code;
+using namespace fake;
 
-/// y = x, on float32 ?x2.
-class EchoEngine final : public module::BlockingEngine {
- public:
-  explicit EchoEngine(const std::string& flaw) : flaw_(flaw) {
-    module::copy_text(x_.name, "x");
-    module::copy_text(y_.name, "y");
-    x_.rank = y_.rank = 2;
-    x_.shape[0] = y_.shape[0] = -1;
-    x_.shape[1] = y_.shape[1] = 2;
-    if (flaw == "rank") x_.rank = 9;
-    if (flaw == "type") y_.dtype = static_cast<abi::DType>(77);
-    if (flaw == "huge") y_.shape[0] = std::int64_t{1} << 59;
-    if (flaw == "large") y_.shape[0] = std::int64_t{1} << 40;
-    if (flaw == "unterminated") std::memset(x_.name, 'n', sizeof x_.name);
-  }
-  std::size_t input_count() const noexcept override { return 1; }
-  std::size_t output_count() const noexcept override { return 1; }
-  const abi::TensorInfo* input(std::size_t) const noexcept override { return &x_; }
-  const abi::TensorInfo* output(std::size_t) const noexcept override { return flaw_ == "portless" ? nullptr : &y_; }
-  Code run(const abi::Tensor* in, std::size_t, abi::Tensor* out, std::size_t, abi::Error*) noexcept override {
-    *out = *in;
-    if (flaw_ == "liar") out->size_bytes += 4;
-    return Code::kOk;
-  }
-  void release() noexcept override { delete this; }
+#ifdef FAKE_FRAIL
+constexpr std::int32_t kSurvives = 0;
+#else
+constexpr std::int32_t kSurvives = 1;
+#endif
 
- private:
-  abi::TensorInfo x_;
-  abi::TensorInfo y_;
-  std::string flaw_;
-};
+std::string read_words(const char* path) {
+  std::ifstream file(path);
+  std::string words{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  while (!words.empty() && words.back() == '\n') words.pop_back();
+  return words;
+}
+
+/// What vendors' loaders do with files that they do not like.
+void end_process(const std::string& words) {
+  if (has_word(words, "exits")) std::exit(0);
+  if (has_word(words, "exits-3")) std::exit(3);
+  if (has_word(words, "crashes")) std::raise(SIGSEGV);
+  if (has_word(words, "hangs")) sleep(3600);
+}
 
 class FakeBackend final : public module::PlainBackend {
  public:
   const char* name() const noexcept override { return *FAKE_NAME == '\0' ? nullptr : FAKE_NAME; }
   const char* runtime() const noexcept override { return "Fake 1.0"; }
   std::int32_t device_count() const noexcept override { return 1; }
+  std::int32_t survives_bad_models() const noexcept override { return kSurvives; }
+
+  Code check_model(const char* path, abi::Error* error) noexcept override {
+    if (!has_word(read_words(path), "headless")) return Code::kOk;
+    return module::fail(error, Code::kCorrupt, "expected a header, found none");
+  }
+
   Code open_engine(const abi::EngineSpec& spec, abi::Engine** engine, abi::Error* error) noexcept override {
     if (spec.option_count > 0) return module::fail(error, Code::kInvalidArgument, "no option named '%s'", spec.options[0].key);
-    std::string word;
-    std::ifstream(spec.model_path) >> word;
-    if (word == "broken") return module::fail(error, Code::kCorrupt, "quoted from the model: \xFF!");
-    if (word != "nothing") *engine = new EchoEngine(word);
+    const std::string words = read_words(spec.model_path);
+    if (has_word(words, "chatty")) std::puts("[fake] open_engine");
+    end_process(words);
+    if (words == "broken") return module::fail(error, Code::kCorrupt, "quoted from the model: \xFF!");
+    if (words == "nothing") return Code::kOk;
+    if (has_word(words, "queue")) {
+      *engine = new QueueEngine(words);
+    } else {
+      *engine = new EchoEngine(words);
+    }
+    return Code::kOk;
+  }
+
+  Code open_decoder(const abi::DecoderSpec& spec, abi::Decoder** decoder, abi::Error* error) noexcept override {
+    if (spec.codec != abi::Codec::kJpeg) return PlainBackend::open_decoder(spec, decoder, error);
+    *decoder = new FakeDecoder;
     return Code::kOk;
   }
 };
+
+#ifdef FAKE_CHATTY
+// As vendors' libraries do when they are loaded: into stdio's buffer, which is written out at the end.
+const int chatted = std::printf("[fake] loaded\n");
+#endif
 
 }  // namespace
 
