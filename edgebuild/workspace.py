@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import filelock
+import msgspec
 import platformdirs
 
 from edgebuild.errors import ConfigError
 from edgebuild.log import Log
+from edgebuild.model.cost import Cost, since, spent
 
 _PACKAGE = Path(__file__).resolve().parent
 PROJECT_FILE = "edgebuild.yaml"
@@ -133,10 +135,31 @@ class Workspace:
             with self.log.step(title), self.scratch(name) as scratch:
                 fresh = scratch / "product"
                 fresh.mkdir()
+                start = spent()
                 make(fresh)
+                write_atomic(self._cost_file(kind, key), msgspec.json.encode(since(start)))
                 place.parent.mkdir(parents=True, exist_ok=True)
                 fresh.rename(place)
         return place
+
+    def cost_of(self, kind: str, key: str) -> Cost | None:
+        """What the product of this key took when it was made; None where nobody has noted it."""
+        try:
+            return msgspec.json.decode(self._cost_file(kind, key).read_bytes(), type=Cost)
+        except (OSError, msgspec.DecodeError):
+            return None
+
+    def costs_noted(self, kind: str) -> frozenset[str]:
+        """Names of the products of this kind whose cost is known, as cost_name() gives them."""
+        return frozenset(path.stem for path in (self.cache / "costs" / kind).glob("*.json"))
+
+    @staticmethod
+    def cost_name(key: str) -> str:
+        return key[:16]
+
+    def _cost_file(self, kind: str, key: str) -> Path:
+        """Not in the product, whose bytes follow from what went in."""
+        return self.cache / "costs" / kind / f"{self.cost_name(key)}.json"
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:

@@ -9,10 +9,21 @@ import click
 import msgspec
 
 from edgebuild.commands.context import Context, complete_targets, current_project, json_option, print_json
+from edgebuild.commands.report import (
+    BuildReport,
+    RowReport,
+    as_document,
+    build_report,
+    noted_cores,
+    render_report,
+    row_report,
+)
 from edgebuild.commands.stages import Request, build
 from edgebuild.config.project import project_version
 from edgebuild.config.targets import load_target, resolve_names
 from edgebuild.errors import ConfigError
+from edgebuild.model.cost import since, spent
+from edgebuild.model.product import Artifact
 from edgebuild.model.project import Format
 
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -43,17 +54,34 @@ def command(
     requests = []
     for name in project.targets if every else resolve_names(target or ""):
         spec = load_target(name, ctx.ws)
-        request = Request(spec, project, folder, version, formats or project.formats_of(name))
+        wanted = formats or project.formats_of(name, has_base=spec.image is not None)
+        request = Request(spec, project, folder, version, wanted)
         requests.append(without_distribution(request) if core_only else request)
     for request in requests:
         require_packable(request, explicit=bool(formats))
-    artifacts = [build(request, ws=ctx.ws, run=ctx.run) for request in requests]
+    artifacts, report = build_rows(requests, ctx)
+    if len(artifacts) > 1:
+        for line in render_report(report):
+            ctx.ws.log.note(line)
     if as_json:
-        print_json({"schema": "edgebuild.build/1", "artifacts": [msgspec.to_builtins(each) for each in artifacts]})
+        made = [msgspec.to_builtins(each) for each in artifacts]
+        print_json({"schema": "edgebuild.build/1", "artifacts": made, "report": as_document(report)})
         return
     for artifact in artifacts:
         for product in artifact.products:
             click.echo(f"{ctx.ws.out / artifact.target / product.path}  {product.size_bytes / 1e6:.1f} MB")
+
+
+def build_rows(requests: list[Request], ctx: Context) -> tuple[list[Artifact], BuildReport]:
+    """One after the other; what rows share the first one makes."""
+    known = noted_cores(ctx.ws)
+    artifacts: list[Artifact] = []
+    rows: list[RowReport] = []
+    for request in requests:
+        start = spent()
+        artifacts.append(build(request, ws=ctx.ws, run=ctx.run))
+        rows.append(row_report(request.target, artifacts[-1], since(start)))
+    return artifacts, build_report(rows, known=known, ws=ctx.ws)
 
 
 def require_packable(request: Request, *, explicit: bool) -> None:

@@ -103,7 +103,7 @@ def matrix_row(name: str, project: Project, folder: Path, ws: Workspace) -> ci.M
     return ci.MatrixRow(
         target=name,
         arch=spec.arch.name,
-        formats=project.formats_of(name),
+        formats=project.formats_of(name, has_base=spec.image is not None),
         python=tuple(python.tag for python in spec.pythons) if has_bindings else (),
         roots=spec.row.roots,
         artifact=f"{project.name}-{name}",

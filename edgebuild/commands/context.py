@@ -98,6 +98,12 @@ def print_json(document: dict[str, Any]) -> None:
 
 def print_table(rows: Sequence[tuple[str, ...]], head: tuple[str, ...]) -> None:
     """Left-aligned columns on stdout, as a person would paste them into a ticket."""
+    for line in table_lines(rows, head):
+        click.echo(line)
+
+
+def table_lines(rows: Sequence[tuple[str, ...]], head: tuple[str, ...]) -> list[str]:
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-    for row in [head, *rows]:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]
+    ]

@@ -16,7 +16,7 @@ from edgebuild.config.project import project_version, require_releasable
 from edgebuild.config.targets import load_row, resolve_names
 from edgebuild.errors import ConfigError, NotAvailable
 from edgebuild.model.product import Artifact
-from edgebuild.model.project import Format
+from edgebuild.model.project import Format, Project
 from edgebuild.model.release import Release
 from edgebuild.package.seal import describe, seal
 from edgebuild.package.sign import PublicKey, default_key_file, load_key, load_trusted
@@ -43,7 +43,7 @@ def command(
     project, folder = current_project(ctx.ws)
     signer = load_key(key or default_key_file())
     rows = dict.fromkeys(row for target in targets for row in resolve_names(target)) or project.targets
-    artifacts = [_artifact(row, formats or project.formats_of(row), ctx.ws) for row in rows]
+    artifacts = [_artifact(row, formats or _formats_of(row, project), ctx.ws) for row in rows]
     version = _one_version(artifacts) if name else project_version(project, folder, ctx.run)
     for artifact in artifacts:
         _require_version(artifact, version)
@@ -89,6 +89,10 @@ def print_release(release: Release) -> None:
         for each in row.payloads
     ]
     print_table(table, ("row", "format", "id", "files", "MB", "archive"))
+
+
+def _formats_of(row: str, project: Project) -> tuple[Format, ...]:
+    return project.formats_of(row, has_base=bool(load_row(row).image))
 
 
 def _artifact(row: str, formats: Collection[Format], ws: Workspace) -> Artifact:

@@ -146,8 +146,8 @@ def load_image(name: str, arch: ArchName, ws: Workspace) -> ImageSpec:
 def load_runtime(backend: str, ws: Workspace) -> RuntimeRecipe:
     """A backend without runtime.yaml bundles nothing: its libraries are the box's own."""
     folder = ws.core_source / "backends" / backend
-    if not folder.is_dir():
-        known = tuple(sorted(path.name for path in folder.parent.iterdir() if path.is_dir()))
+    if not (folder / "CMakeLists.txt").is_file():  # without one it holds what several modules share
+        known = tuple(sorted(path.parent.name for path in folder.parent.glob("*/CMakeLists.txt")))
         msg = f"backends: no backend named '{backend}' (cpp_core/backends/{backend}/)"
         raise ConfigError(msg, did_you_mean(backend, known) + f"there are: {', '.join(known)}.")
     recipe = folder / "runtime.yaml"

@@ -68,6 +68,12 @@ class Project(Record, frozen=True):
     health: HealthSpec | None = None
     waivers: tuple[Waiver, ...] = ()  # findings of the audit that this project accepts for a time
 
-    def formats_of(self, target: str) -> tuple[Format, ...]:
+    def formats_of(self, target: str, *, has_base: bool = True) -> tuple[Format, ...]:
+        """has_base: the row names a container base. `default` is for rows of every kind, so an image that it asks for
+        beside something else is left out where there is none; what is asked of the row by name stays.
+        """
         wish = self.format.get(target, self.format.get("default", "tarball"))
-        return (wish,) if isinstance(wish, str) else wish
+        formats = (wish,) if isinstance(wish, str) else wish
+        if has_base or target in self.format:
+            return formats
+        return tuple(each for each in formats if each != "image") or formats

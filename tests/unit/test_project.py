@@ -238,3 +238,20 @@ def test_what_is_read_from_a_cmakelists(tmp_path: Path) -> None:
     assert (stated_name(lists), stated_version(lists)) == ("store-guard", "1.2.3")
     assert stated_programs(lists) == ("guard", "probe")
     assert (stated_name(tmp_path / "none"), stated_version(tmp_path / "none")) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("formats", "without_base"),
+    [
+        ("{default: [tarball, image]}", ("tarball",)),
+        ("{default: image}", ("image",)),
+        ("{generic-x86_64: [tarball, image]}", ("tarball", "image")),
+    ],
+    ids=["beside another", "alone", "asked of the row"],
+)
+def test_a_default_image_is_left_out_where_a_row_has_no_base_unless_nothing_would_be_left(
+    folder: Path, formats: str, without_base: tuple[str, ...]
+) -> None:
+    project = load(folder, f"{LEAST}run: bin/guard\nformat: {formats}\n")
+    assert project.formats_of("generic-x86_64", has_base=False) == without_base
+    assert "image" in project.formats_of("generic-x86_64", has_base=True)

@@ -155,7 +155,7 @@ def test_names_and_aliases_are_distinct() -> None:
 
 
 def test_every_value_is_shown_below_its_file_in_lines_that_fit(capsys: pytest.CaptureFixture[str]) -> None:
-    name = row_names()[0]
+    name = next(each for each in row_names() if load_row(each).image)
     with pytest.raises(SystemExit):
         main(["targets", "show", name])
     lines = capsys.readouterr().out.splitlines()
