@@ -1,0 +1,74 @@
+// The module's entry: libedgecore-sophon.so, inference on the TPU of BM1684, BM1684X and BM1688 through BMRuntime.
+
+#include <memory>
+
+#include "edgecore/module.h"
+#include "engine.h"
+#include "model_file.h"
+#include "options.h"
+#include "runtime.h"
+
+namespace edgecore::sophon {
+namespace {
+
+using abi::Code;
+using module::fail;
+
+struct Release {
+  void operator()(abi::Engine* engine) const noexcept { engine->release(); }
+};
+
+class Backend final : public module::PlainBackend {
+ public:
+  Code open(abi::Error* error) noexcept { return open_libraries(libraries_, error); }
+
+  const char* name() const noexcept override { return "sophon"; }
+  const char* runtime() const noexcept override { return libraries_.title.c_str(); }
+
+  std::int32_t device_count() const noexcept override {
+    int count = 0;
+    return libraries_.lib.bm_dev_getcount(&count) == bm::kSuccess ? count : 0;
+  }
+
+  Code open_engine(const abi::EngineSpec& spec, abi::Engine** engine, abi::Error* error) noexcept override {
+    EngineOptions options;
+    if (Code code = parse_options(spec, options, error); code != Code::kOk) return code;
+    auto* const opening = new Engine(libraries_);
+    std::unique_ptr<abi::Engine, Release> opened(opening);
+    if (Code code = opening->load(spec, options, error); code != Code::kOk) return code;
+    *engine = opened.release();
+    return Code::kOk;
+  }
+
+  Code check_model(const char* model_path, abi::Error* error) noexcept override {
+    std::string bytes;
+    ModelFacts facts;
+    if (Code code = read_file(model_path, bytes, error); code != Code::kOk) return code;
+    return sophon::check_model(bytes, facts, error);
+  }
+
+  /// bmrt_load_bmodel_data calls exit() on what it does not like: seen with libbmrt.so.1.0 of tpu-mlir 1.6, status 255.
+  std::int32_t survives_bad_models() const noexcept override { return 0; }
+
+ private:
+  Libraries libraries_;
+};
+
+}  // namespace
+}  // namespace edgecore::sophon
+
+EDGECORE_EXPORT edgecore::abi::Backend* edgecore_backend(std::uint32_t abi_version, edgecore::abi::Error* error) {
+  using edgecore::abi::Code;
+  if (abi_version != edgecore::abi::kVersion) {
+    edgecore::module::fail(error, Code::kUnsupported, "the module speaks version %u of the seam, the core %u",
+                           edgecore::abi::kVersion, abi_version);
+    return nullptr;
+  }
+  // Never destroyed: the vendor's own statics may be gone by the time ours would run their destructors.
+  static auto* const backend = new edgecore::sophon::Backend;
+  static edgecore::abi::Error failure;
+  static const Code opened = backend->open(&failure);
+  if (opened == Code::kOk) return backend;
+  if (error != nullptr) *error = failure;
+  return nullptr;
+}
