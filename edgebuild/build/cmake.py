@@ -29,9 +29,9 @@ def render_toolchain_file(
 ) -> str:
     """A CMake toolchain file.
 
-    prefixes: where libraries, headers and packages may come from, and nowhere else; programs never come
-    from there, because they are for another machine. prefix_map: folders of this machine and what
-    debug information says instead. soabi: "cpython-39-aarch64-linux-gnu"; FindPython leaves it empty in
+    prefixes: where libraries, headers and packages may come from, and from nowhere else but the toolchain's
+    sysroot; programs never come from there, because they are for another machine. prefix_map: folders of this
+    machine and what debug information says instead. soabi: "cpython-39-aarch64-linux-gnu"; FindPython leaves it empty in
     a cross build (policy CMP0190), and the module would then be named without it.
     Every link leaves a map beside its output: from it the audit names the library that brought a symbol in.
     Raises ConfigError for a folder whose name CMake cannot carry.
@@ -40,7 +40,7 @@ def render_toolchain_file(
         msg = f"{odd[0]}: CMake cannot build in a folder with such a name"
         raise ConfigError(msg, "use one without quotation marks, $, ; and \\.")
     # A shell reads the flags, so a folder with a space in its name needs quotes.
-    maps = " ".join(shlex.quote(f"-ffile-prefix-map={folder}={name}") for folder, name in prefix_map.items())
+    maps = " ".join(shlex.quote(f"{toolchain.prefix_map_flag}={folder}={name}") for folder, name in prefix_map.items())
     flags = " ".join([maps, *toolchain.c_flags]).strip()
     link_flags = " ".join(toolchain.link_flags)
     lines = [
@@ -62,7 +62,8 @@ def render_toolchain_file(
         ),
         # In the cache, or try_compile and sub-projects do not see it.
         f'set(CMAKE_MAKE_PROGRAM "{tool("ninja")}" CACHE FILEPATH "")',
-        f'set(CMAKE_FIND_ROOT_PATH "{";".join(map(str, prefixes))}")',
+        *([_set("CMAKE_SYSROOT", toolchain.sysroot)] if toolchain.sysroot else []),
+        f'set(CMAKE_FIND_ROOT_PATH "{";".join(map(str, (*prefixes, *toolchain.roots)))}")',
         f'set(CMAKE_PREFIX_PATH "{";".join(map(str, prefixes))}")',
         # pkg-config would describe the build machine's libraries.
         f'set(ENV{{PKG_CONFIG_LIBDIR}} "{_pkgconfig_folders(prefixes)}")',

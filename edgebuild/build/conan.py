@@ -72,7 +72,7 @@ def provide_deps(
     references = references_of(wanted, locked) if core_only else ()
     asked = Asked("edgecore", ws.core_source / "conanfile.py", references)
     key = digest_of([deps_digest(ws), toolchain.digest, toolchain.floor, toolchain.arch.name, core_only])
-    return _provide(f"libraries-{toolchain.arch.name}", key, asked, wanted, toolchain, ws=ws, run=run)
+    return _provide(f"libraries-{toolchain.label}", key, asked, wanted, toolchain, ws=ws, run=run)
 
 
 def provide_project_deps(
@@ -86,7 +86,7 @@ def provide_project_deps(
     texts = [path.read_text(errors="replace") for path in (asked.conanfile, asked.lock) if path]
     wanted = sources_of(texts, sources, ws.core_source / "recipes")
     key = digest_of([deps_digest(ws), toolchain.digest, toolchain.floor, toolchain.arch.name, conanfile.suffix, texts])
-    return _provide(f"libraries-{name}-{toolchain.arch.name}", key, asked, wanted, toolchain, ws=ws, run=run)
+    return _provide(f"libraries-{name}-{toolchain.label}", key, asked, wanted, toolchain, ws=ws, run=run)
 
 
 def prefixes_of(deps: Path) -> tuple[Path, ...]:
@@ -116,7 +116,7 @@ def _provide(
             log_file = ws.log_file(f"{name}-{key[:8]}")
             _install(asked, toolchain.arch.name, product, home=home, log_file=log_file, ws=ws, run=run)
 
-    title = f"Building the third-party libraries of {asked.name} for {toolchain.arch.name} (minutes, once)"
+    title = f"Building the third-party libraries of {asked.name} for {toolchain.label} (minutes, once)"
     return ws.provide("deps", name, key, make, title)
 
 

@@ -29,15 +29,14 @@ def render_profile(toolchain: Toolchain, toolchain_file: Path) -> str:
     version is the newest that Conan's settings know; the digest says which compiler it really is.
     """
     compilers = json.dumps({"c": str(toolchain.cc), "cpp": str(toolchain.cxx)})
+    compiler = "\n".join(f"{name}={value}" for name, value in toolchain.conan)
     c_flags, link_flags = json.dumps(toolchain.c_flags), json.dumps(toolchain.link_flags)
     return f"""\
 [settings]
 os=Linux
 arch={toolchain.arch.conan}
 build_type=Release
-compiler=clang
-compiler.version=20
-compiler.libcxx=libc++
+{compiler}
 compiler.cppstd=17
 [conf]
 tools.build:compiler_executables={compilers}

@@ -45,8 +45,8 @@ def provide_core(
     """
     source = ws.core_source
     key = core_digest(source, toolchain, deps, core_only, tools)
-    name = f"core-{toolchain.arch.name}"
-    tree = ws.build_tree(toolchain.arch.name + ("-core-only" if core_only else ""))
+    name = f"core-{toolchain.label}"
+    tree = ws.build_tree(toolchain.label + ("-core-only" if core_only else ""))
 
     def make(product: Path) -> None:
         variables = {**_variables(deps, core_only), **provide_tools(tools, ws=ws)}
@@ -60,10 +60,11 @@ def provide_core(
         if core_digest(source, toolchain, deps, core_only, tools) != key:
             msg = "the core's sources changed while they were compiled"
             raise BuildError(msg, "build again.")
-        _offer_to_ide(source, tree)
+        if not toolchain.variant:
+            _offer_to_ide(source, tree)
 
     with ws.lock(f"tree-{digest_of(str(tree))[:16]}"):
-        place = ws.provide("core", name, key, make, f"Compiling the core for {toolchain.arch.name}")
+        place = ws.provide("core", name, key, make, f"Compiling the core for {toolchain.label}")
     return CoreTree(digest=key, runtime=place / "runtime", sdk=place / "sdk", tests=place / "tests")
 
 

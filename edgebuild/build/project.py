@@ -45,7 +45,7 @@ def provide_project(
     Raises ConfigError (edgebuild.yaml names a program that is not installed), NotAvailable, BuildError.
     """
     deps = _provide_libraries(project, folder, target, toolchain, ws=ws, run=run)
-    tree = ws.build_tree(f"{project.name}-{toolchain.name}-{toolchain.arch.name}")
+    tree = ws.build_tree(f"{project.name}-{toolchain.variant or toolchain.name}-{toolchain.arch.name}")
     variables = _variables(project)
     root, files = source_files(project, folder, ws=ws, run=run)
     sources = digest_files(root, files)

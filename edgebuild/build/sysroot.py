@@ -5,13 +5,12 @@ imported from a box, out of the one archive that its lock names.
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 
 from edgebuild.apt import resolve
 from edgebuild.digest import digest_of, digest_tree
 from edgebuild.errors import ConfigError, NotAvailable, VerificationError
-from edgebuild.fetch import cached_path, fetch, fetch_all, verify
+from edgebuild.fetch import cached_path, fetch, fetch_all, keep_file, verify
 from edgebuild.model.arch import ARCHES
 from edgebuild.model.product import Sysroot
 from edgebuild.model.recipe import Download, ImportedTree, SysrootLock, SysrootRecipe
@@ -68,12 +67,7 @@ def keep_archive(name: str, file: Path, lock: SysrootLock, *, ws: Workspace) -> 
     if not lock.imported:
         msg = f"sysroot '{name}' is made from packages, not from an archive"
         raise ConfigError(msg, "leave out --archive.")
-    verify(file, lock.imported.archive)
-    place = cached_path(lock.imported.archive, ws)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with ws.scratch("archive") as scratch:
-        shutil.copyfile(file, scratch / place.name)
-        (scratch / place.name).replace(place)
+    keep_file(file, lock.imported.archive, ws=ws)
 
 
 def _unpack_imported(name: str, imported: ImportedTree, root: Path, *, ws: Workspace) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import re
-import tarfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgebuild.build.file_store import Wanted, fetch_files, find_wanted, held_file
+from edgebuild.build.pack import PackedFile, pack
 from edgebuild.build.sysroot_judge import Judgement, arch_of, digest_entries, glibc_of, judge
 from edgebuild.build.sysroot_links import (
     MERGED,
@@ -22,16 +21,14 @@ from edgebuild.build.sysroot_links import (
     relative_target,
 )
 from edgebuild.build.sysroot_select import NAMED, NAMED_PLACES, PLACES, PYTHON_NAMES, PYTHON_PLACES
-from edgebuild.digest import digest_of, sha256_file
+from edgebuild.digest import digest_of
 from edgebuild.errors import ConfigError, NotAvailable
-from edgebuild.fetch import cached_path
 from edgebuild.model.arch import Arch
 from edgebuild.model.recipe import Download, ImportedTree
 from edgebuild.model.rootfile import ImportWish, RootFile, RootSource
 from edgebuild.workspace import Workspace
 
 _ROUNDS = 8  # links to places that were not listed may lead on to others
-_GZIP_LEVEL = 6
 _TOP = "sysroot"  # the archive's one folder
 _LOADER_CONF = re.compile(r"etc/ld\.so\.conf(?:\.d/[^/]+\.conf)?")
 _DEEP = 2  # a link to a folder nearer to the root does not make everything below it a sysroot
@@ -198,37 +195,13 @@ def _require_development_files(source: RootSource, plan: Plan) -> None:
 def _pack(
     name: str, tree: str, plan: Plan, relative: dict[str, str], held: Callable[[str], Path], *, ws: Workspace
 ) -> Download:
-    """The archive in the cache, as another machine can use it. Equal trees give equal tar bytes."""
-    file = f"{name}-{tree[:12]}.tar.gz"
-    with ws.scratch("pack") as scratch:
-        packed = scratch / file
-        with (
-            packed.open("wb") as raw,
-            gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=_GZIP_LEVEL) as zipped,
-            tarfile.open(fileobj=zipped, mode="w", format=tarfile.GNU_FORMAT) as archive,
-        ):
-            merged = {f"usr/{each}" for each in MERGED} - plan.links.keys()
-            for folder in sorted(folders_of((*plan.files, *plan.links)) | merged | {"usr"}):
-                archive.addfile(_member(folder, tarfile.DIRTYPE, 0o755))
-            for place in sorted({*plan.files, *relative}):
-                if place in relative:
-                    link = _member(place, tarfile.SYMTYPE, 0o777)
-                    link.linkname = relative[place]
-                    archive.addfile(link)
-                    continue
-                member = _member(place, tarfile.REGTYPE, 0o755 if plan.files[place].executable else 0o644)
-                member.size = held(place).stat().st_size
-                with held(place).open("rb") as content:
-                    archive.addfile(member, content)
-        sha256 = sha256_file(packed)
-        download = Download(file=file, sha256=sha256, size_bytes=packed.stat().st_size)
-        place_in_cache = cached_path(download, ws)
-        place_in_cache.parent.mkdir(parents=True, exist_ok=True)
-        packed.replace(place_in_cache)
-    return download
-
-
-def _member(place: str, kind: bytes, mode: int) -> tarfile.TarInfo:
-    member = tarfile.TarInfo(f"{_TOP}/{place}")
-    member.type, member.mode = kind, mode
-    return member
+    """The archive in the cache."""
+    merged = {f"usr/{each}" for each in MERGED} - plan.links.keys()
+    folders = sorted(folders_of((*plan.files, *plan.links)) | merged | {"usr"})
+    members = [PackedFile(folder) for folder in folders]
+    for place in sorted({*plan.files, *relative}):
+        if place in relative:
+            members.append(PackedFile(place, link=relative[place]))
+        else:
+            members.append(PackedFile(place, content=held(place), executable=plan.files[place].executable))
+    return pack(f"{name}-{tree[:12]}.tar.gz", _TOP, members, packer="gzip", ws=ws)

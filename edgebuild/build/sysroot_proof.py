@@ -7,13 +7,13 @@ read from its own lists, because a program that was linked against something els
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgebuild.build.emulate import find_emulator
+from edgebuild.build.toolchain_bin import render_tool
+from edgebuild.build.toolchain_clang import clang_words
 from edgebuild.errors import BuildError, NotAvailable, VerificationError
 from edgebuild.model.arch import host_arch
 from edgebuild.model.product import Sysroot
@@ -73,50 +73,20 @@ class Proof:
 class Compiler:
     """clang's driver in the toolchain's wheels. linker: a script of ours, because clang asks for a program ld.lld."""
 
-    zig: Path
+    tools: Path
     linker: Path
 
     def command(self, sysroot: Sysroot, language: str, *words: str | Path, cwd: Path) -> Command:
-        return Command(
-            self.zig,
-            "clang",
-            f"--driver-mode={'g++' if language == 'C++' else 'gcc'}",
-            f"--target={sysroot.arch.triple}",
-            f"--sysroot={sysroot.root}",
-            *_gcc_words(sysroot, language),
-            "-resource-dir",
-            self.zig.parent / "lib",  # clang's own headers: stddef.h, arm_neon.h
-            f"--ld-path={self.linker}",
-            *words,
-            cwd=cwd,
-            env=CLEAN_BUILD_ENV,
-            timeout_s=_TIMEOUT_S,
-        )
-
-
-def _gcc_words(sysroot: Sysroot, language: str) -> list[str]:
-    """Where the compiler's own files and C++ headers are: clang knows some vendors' triples only."""
-    root = sysroot.root
-    places = [*root.glob(f"usr/lib*/gcc/{sysroot.arch.name}-*/*"), *root.glob(f"usr/lib*/{sysroot.arch.name}-*/*")]
-    found = [place for place in places if (place / "crtbegin.o").is_file() and not place.is_symlink()]
-    if not found:
-        return []
-    gcc = max(found, key=lambda place: [int(part) for part in re.findall(r"\d+", place.name)])
-    words = [f"--gcc-install-dir={gcc}"]
-    if language == "C++" and (cxx := root / "usr/include/c++" / gcc.name).is_dir():
-        configs = [*cxx.glob("*/bits/c++config.h"), *root.glob(f"usr/include/*/c++/{gcc.name}/bits/c++config.h")]
-        folders = [cxx, *(config.parent.parent for config in configs), cxx / "backward"]
-        words += ["-nostdinc++", *(word for folder in folders for word in ("-cxx-isystem", str(folder)))]
-    return words
+        driver = clang_words(self.tools, self.linker, sysroot, language)
+        return Command(*driver, *words, cwd=cwd, env=CLEAN_BUILD_ENV, timeout_s=_TIMEOUT_S)
 
 
 def write_linker(tools: Path, folder: Path) -> Compiler:
     """tools: the toolchain's unpacked wheels. folder: for the linker's script."""
-    zig = tools / "ziglang" / "zig"
     linker = folder / "ld.lld"
-    linker.write_text(f'#!/bin/sh\nexec {shlex.quote(str(zig))} ld.lld "$@"\n')
+    linker.write_text(render_tool(tools / "ziglang/zig", "ld.lld"))
     linker.chmod(0o755)
-    return Compiler(zig, linker)
+    return Compiler(tools, linker)
 
 
 def prove_sysroot(sysroot: Sysroot, tools: Path, *, ws: Workspace, run: Runner) -> Proof:

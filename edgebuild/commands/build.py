@@ -8,7 +8,14 @@ from typing import get_args
 import click
 import msgspec
 
-from edgebuild.commands.context import Context, complete_targets, current_project, json_option, print_json
+from edgebuild.commands.context import (
+    Context,
+    complete_recipes,
+    complete_targets,
+    current_project,
+    json_option,
+    print_json,
+)
 from edgebuild.commands.report import (
     BuildReport,
     RowReport,
@@ -24,7 +31,8 @@ from edgebuild.config.targets import load_target, resolve_names
 from edgebuild.errors import ConfigError
 from edgebuild.model.cost import since, spent
 from edgebuild.model.product import Artifact
-from edgebuild.model.project import Format
+from edgebuild.model.project import Format, ToolchainWish
+from edgebuild.workspace import PROJECT_FILE
 
 FORMATS: tuple[Format, ...] = get_args(Format)
 
@@ -34,10 +42,23 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 @click.option("--all", "every", is_flag=True, help="Every row that the project is for.")
 @click.option("--format", "formats", multiple=True, type=click.Choice(FORMATS), help="Instead of edgebuild.yaml's.")
 @click.option("--core-only", is_flag=True, help="The core without FFmpeg, JPEG, wheels, tests, images: needs no apt.")
+@click.option(
+    "--toolchain", metavar="NAME", shell_complete=complete_recipes("toolchains"), help="Instead of the row's."
+)
+@click.option(
+    "--sysroot", metavar="NAME", shell_complete=complete_recipes("sysroots"), help="What --toolchain compiles against."
+)
 @json_option
 @click.pass_obj
 def command(
-    ctx: Context, target: str | None, every: bool, formats: tuple[Format, ...], core_only: bool, as_json: bool
+    ctx: Context,
+    target: str | None,
+    every: bool,
+    formats: tuple[Format, ...],
+    core_only: bool,
+    toolchain: str | None,
+    sysroot: str | None,
+    as_json: bool,
 ) -> None:
     """Cross-compile for a target and prove that the box can load the result.
 
@@ -46,6 +67,10 @@ def command(
     if every == (target is not None):
         msg = "say either --target NAME or --all"
         raise ConfigError(msg, "`edgebuild targets` lists the names.")
+    if sysroot and not toolchain:
+        msg = "--sysroot: it is what a toolchain compiles against, and no --toolchain is named"
+        raise ConfigError(msg, f"--toolchain clang --sysroot {sysroot}.")
+    asked = ToolchainWish(name=toolchain, sysroot=sysroot or "") if toolchain else None
     project, folder = current_project(ctx.ws)
     if core_only and folder != ctx.ws.core_source:
         msg = f"--core-only: '{project.name}' is a project of its own, and only the core can do without its parts"
@@ -53,7 +78,8 @@ def command(
     version = project_version(project, folder, ctx.run)
     requests = []
     for name in project.targets if every else resolve_names(target or ""):
-        spec = load_target(name, ctx.ws)
+        wished, where = (asked, "--toolchain") if asked else (project.toolchain_of(name), PROJECT_FILE)
+        spec = load_target(name, ctx.ws, wished=wished, where=where if wished else "")
         wanted = formats or project.formats_of(name, has_base=spec.image is not None)
         request = Request(spec, project, folder, version, wanted)
         requests.append(without_distribution(request) if core_only else request)

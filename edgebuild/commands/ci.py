@@ -17,7 +17,7 @@ from edgebuild.config.targets import load_target, resolve_names
 from edgebuild.digest import digest_of, sha256_file
 from edgebuild.errors import ConfigError
 from edgebuild.model.project import Project
-from edgebuild.workspace import Workspace, shipped_data
+from edgebuild.workspace import PROJECT_FILE, Workspace, shipped_data
 
 # How this repository's own jobs get edgebuild: as `make test` does, at known versions of everything.
 _OWN = ci.Setup(install="-c .ci/constraints.txt -e .", gate="make test")
@@ -92,10 +92,10 @@ def chosen(wish: str, project: Project) -> tuple[str, ...]:
 
 def matrix_row(name: str, project: Project, folder: Path, ws: Workspace) -> ci.MatrixRow:
     """Loads all that the row names, so what is wrong with it ends CI here, before a job per row has begun."""
-    spec = load_target(name, ws)
+    spec = load_target(name, ws, wished=(wished := project.toolchain_of(name)), where=PROJECT_FILE if wished else "")
     sysroots = [lock for _, lock in spec.sysroots.values()]
     ours = [spec.library_sources, spec.runtimes, spec.tools]
-    locked = msgspec.to_builtins([spec.toolchain_lock, sysroots, spec.image, *ours])
+    locked = msgspec.to_builtins([spec.toolchain.lock, spec.toolchain.sysroot, sysroots, spec.image, *ours])
     conanfile = folder / project.source.conan if project.source.conan else None
     asked = [conanfile, conanfile.with_name("conan.lock")] if conanfile else []
     libraries = [sha256_file(path) for path in asked if path.is_file()]

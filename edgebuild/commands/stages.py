@@ -107,8 +107,7 @@ def build(request: Request, *, ws: Workspace, run: Runner) -> Artifact:
             with ws.log.step(f"Building {target.name}") as step:
                 step.cached()
             return artifact
-        recipe, lock = target.toolchain, target.toolchain_lock
-        toolchain = provide_toolchain(target.row.toolchain, recipe, lock, target.arch, ws=ws, run=run)
+        toolchain = provide_toolchain(target.toolchain, target.arch, ws=ws, run=run)
         with ws.scratch(target.name) as scratch:
             job = Job(request, target, toolchain, scratch, ws, run)
             staged = stage_core(job) if is_core(request, ws) else stage_project(job)

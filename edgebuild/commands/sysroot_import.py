@@ -18,18 +18,16 @@ from edgebuild.build.sysroot import provide_sysroot
 from edgebuild.build.sysroot_import import Imported, Survey, receive, survey
 from edgebuild.build.sysroot_links import Plan, without_link
 from edgebuild.build.sysroot_proof import Proof, prove_sysroot
-from edgebuild.build.toolchain import provide_tools
+from edgebuild.build.toolchain_wheels import provide_tools
 from edgebuild.commands.context import Context, Something, json_option, print_json, print_table
 from edgebuild.commands.fleet import Wish, reach_options
+from edgebuild.commands.sources import is_box, open_box, saved_image
 from edgebuild.config.recipes import save_lock
 from edgebuild.config.targets import load_toolchain, recipe_digest
 from edgebuild.config.yaml import load_yaml
-from edgebuild.deploy.collect import BoxRoot
-from edgebuild.deploy.ssh import connect
-from edgebuild.errors import ConfigError, NotAvailable
+from edgebuild.errors import ConfigError
 from edgebuild.fetch import cached_path
 from edgebuild.inputs import open_artifact
-from edgebuild.inputs.engine import PREFIX, open_engine_image
 from edgebuild.model.arch import ARCHES, ArchName
 from edgebuild.model.product import Sysroot
 from edgebuild.model.recipe import ImportedTree, SysrootLock, SysrootRecipe
@@ -126,27 +124,12 @@ def _open_root(source: str, reach: Wish, arch: ArchName | None, ctx: Context) ->
     if path.exists():
         with open_artifact(path.absolute(), ws=ctx.ws, arch=arch) as artifact:
             yield FolderRoot(artifact.root, title=source)
-    elif "@" in source and "@sha256:" not in source:
-        transport = connect(reach.login(reach.box()))
-        try:
-            yield BoxRoot(transport)
-        finally:
-            transport.close()
+    elif is_box(source):
+        with open_box(reach) as box:
+            yield box
     else:
-        with ctx.ws.scratch("image") as scratch:
-            saved = scratch / "saved.tar"
-            _save_image(source.removeprefix(PREFIX), saved, ctx.ws)
-            with open_artifact(saved, ws=ctx.ws, arch=arch) as artifact:
-                yield FolderRoot(artifact.root, title=source)
-
-
-def _save_image(reference: str, place: Path, ws: Workspace) -> None:
-    try:
-        with open_engine_image(reference) as image:
-            image.save(place, ws=ws)
-    except NotAvailable as err:
-        msg = f"{reference}: neither a folder, a file nor an image of the local engine ({err.message})"
-        raise NotAvailable(msg, "a box is written USER@HOST; `docker pull` brings an image.") from err
+        with saved_image(source, ctx.ws) as saved, open_artifact(saved, ws=ctx.ws, arch=arch) as artifact:
+            yield FolderRoot(artifact.root, title=source)
 
 
 def _with_url(tree: ImportedTree, url: str) -> ImportedTree:

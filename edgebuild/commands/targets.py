@@ -48,7 +48,7 @@ def show(ctx: Context, name: str, as_json: bool) -> None:
         parts: dict[str, Any] = {
             f"edgebuild/targets/{resolved}.yaml": msgspec.to_builtins(spec.row),
             f"edgebuild/contracts/{spec.row.contract}.yaml": msgspec.to_builtins(spec.contract),
-            f"toolchains/{spec.row.toolchain}.yaml": msgspec.to_builtins(spec.toolchain),
+            f"toolchains/{spec.row.toolchain}.yaml": msgspec.to_builtins(spec.toolchain.recipe),
         }
         for sysroot, (recipe, lock) in spec.sysroots.items():
             held = {"locked_files": lock.imported.files} if lock.imported else {"locked_packages": len(lock.packages)}

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -18,6 +19,7 @@ from edgebuild.model.project import Format, HealthSpec, Project, SourceSpec, com
 from edgebuild.run import Command, Runner
 from edgebuild.workspace import PROJECT_FILE
 
+T = TypeVar("T")
 _Wish = Format | tuple[Format, ...]
 
 RUN_VARIABLES = ("APP", "STATE", "RUN")
@@ -35,7 +37,7 @@ _OURS = re.compile(
 
 
 def load_project(folder: Path) -> Project:
-    """The project of a folder. `targets` and the keys of `format` are row names afterwards.
+    """The project of a folder. `targets` and the keys of `format` and `toolchain` are row names afterwards.
 
     Raises ConfigError, or ConfigErrors with every problem found.
     """
@@ -53,9 +55,10 @@ def load_project(folder: Path) -> Project:
     ]
     rows = _rows(project.targets, errors)
     formats = _formats(project.format, errors)
+    toolchains = _by_row("toolchain", project.toolchain, errors)
     if errors:
         raise ConfigErrors([ConfigError(f"{path}: {error.message}", error.hint) for error in errors])
-    return msgspec.structs.replace(project, targets=rows, format=formats)
+    return msgspec.structs.replace(project, targets=rows, format=formats, toolchain=toolchains)
 
 
 def project_version(project: Project, folder: Path, run: Runner) -> str:
@@ -195,18 +198,24 @@ def _rows(wishes: tuple[str, ...], errors: list[ConfigError]) -> tuple[str, ...]
 
 
 def _formats(wishes: Mapping[str, _Wish], errors: list[ConfigError]) -> dict[str, _Wish]:
-    formats: dict[str, _Wish] = {}
     for key, wish in wishes.items():
         if not wish:
             errors.append(ConfigError(f"format.{key}: the list is empty", "there are: tarball, image."))
+    return _by_row("format", wishes, errors)
+
+
+def _by_row(where: str, wishes: Mapping[str, T], errors: list[ConfigError]) -> dict[str, T]:
+    """What is said per row, alias or `default`, by the rows' own names."""
+    found: dict[str, T] = {}
+    for key, wish in wishes.items():
         if "*" in key:
-            errors.append(ConfigError(f"format: '{key}' is a family", "name rows or aliases, or `default`."))
+            errors.append(ConfigError(f"{where}: '{key}' is a family", "name rows or aliases, or `default`."))
             continue
-        for name in (key,) if key == _DEFAULT else _resolve(key, "format", errors):
-            if name in formats:
-                errors.append(ConfigError(f"format: '{key}' is '{name}', which stands there already"))
-            formats[name] = wish
-    return formats
+        for name in (key,) if key == _DEFAULT else _resolve(key, where, errors):
+            if name in found:
+                errors.append(ConfigError(f"{where}: '{key}' is '{name}', which stands there already"))
+            found[name] = wish
+    return found
 
 
 def _resolve(wish: str, where: str, errors: list[ConfigError]) -> tuple[str, ...]:

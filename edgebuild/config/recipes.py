@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import yaml
 
 from edgebuild.config.yaml import did_you_mean, load_yaml
 from edgebuild.errors import ConfigError
-from edgebuild.model.recipe import SysrootLock, ToolchainLock
+from edgebuild.model.recipe import ClangRecipe, GccRecipe, SysrootLock, ToolchainLock, ToolchainRecipe, ZigRecipe
 from edgebuild.workspace import Workspace, write_atomic
 
 _NOTHING: tuple[Any, ...] = ("", 0, None, [], ())
+
+
+class _Kind(msgspec.Struct):
+    """The one key of a toolchain's recipe that says which others it has."""
+
+    kind: Literal["zig", "clang", "gcc"]
+
+
+_TOOLCHAINS: dict[str, type[ToolchainRecipe]] = {"zig": ZigRecipe, "clang": ClangRecipe, "gcc": GccRecipe}
+
+
+def load_toolchain_recipe(path: Path) -> ToolchainRecipe:
+    """Raises ConfigError; for an unknown key with those of its kind."""
+    return load_yaml(path, _TOOLCHAINS[load_yaml(path, _Kind).kind])
 
 
 def find_recipe(room: str, name: str, ws: Workspace) -> Path:

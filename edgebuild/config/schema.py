@@ -23,7 +23,8 @@ def schema_of(kind: str) -> dict[str, Any]:
         fields = schema["$defs"]["Project"]["properties"]
         fields["targets"]["items"] = {"anyOf": [{"enum": target_words()}, {"type": "string", "pattern": r"\*"}]}
         fields["targets"]["minItems"] = 1
-        fields["format"]["propertyNames"] = {"enum": ["default", *target_words()]}
+        for key in ("format", "toolchain"):
+            fields[key]["propertyNames"] = {"enum": ["default", *target_words()]}
     return {"$schema": _DIALECT, **schema}
 
 

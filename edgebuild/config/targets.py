@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from edgebuild.config.contracts import load_contract
 from edgebuild.config.images import load_image_recipe, sysroot_of
-from edgebuild.config.recipes import find_recipe
+from edgebuild.config.recipes import find_recipe, load_toolchain_recipe
 from edgebuild.config.yaml import did_you_mean, load_yaml
 from edgebuild.digest import digest_of, sha256_file
 from edgebuild.errors import ConfigError, ConfigErrors
 from edgebuild.model.arch import ArchName
 from edgebuild.model.contract import Contract
 from edgebuild.model.elf import parse_version
+from edgebuild.model.project import ToolchainWish
 from edgebuild.model.recipe import (
     BuildTool,
+    ClangRecipe,
     Download,
+    GccRecipe,
     RuntimeRecipe,
     SysrootLock,
     SysrootRecipe,
     ToolchainLock,
     ToolchainRecipe,
+    ZigRecipe,
 )
-from edgebuild.model.target import ImageSpec, PythonSpec, TargetRow, TargetSpec
+from edgebuild.model.target import ImageSpec, PythonSpec, SysrootSpec, TargetRow, TargetSpec, ToolchainSpec
 from edgebuild.workspace import Workspace
 
 T = TypeVar("T")
-R = TypeVar("R", ToolchainRecipe, SysrootRecipe)
+R = TypeVar("R")
 L = TypeVar("L", ToolchainLock, SysrootLock)
 _ROWS = Path(__file__).resolve().parent.parent / "targets"
 
@@ -59,8 +63,11 @@ def resolve_names(pattern: str, *, where: str = "--target") -> tuple[str, ...]:
     raise ConfigError(msg, f"{hint}`edgebuild targets` lists all {len(names)}.")
 
 
-def load_target(name: str, ws: Workspace) -> TargetSpec:
-    """A row and all it names. Raises ConfigErrors with every problem found."""
+def load_target(name: str, ws: Workspace, *, wished: ToolchainWish | None = None, where: str = "") -> TargetSpec:
+    """A row and all it names. Raises ConfigErrors with every problem found.
+
+    wished: another toolchain than the row's. where: who wishes it, for messages.
+    """
     errors: list[ConfigError] = []
 
     def attempt(load: Callable[[], T]) -> T | None:
@@ -72,15 +79,16 @@ def load_target(name: str, ws: Workspace) -> TargetSpec:
 
     row = load_row(name)
     provided = attempt(lambda: load_contract(row.contract, ws, where=f"{name}.yaml: contract"))
-    toolchain = attempt(lambda: load_toolchain(row.toolchain, ws))
-    sysroots = {wish: attempt(partial(load_sysroot, wish, ws)) for wish in row.roots}
+    wish = wished or ToolchainWish(name=row.toolchain, sysroot=row.sysroot)
+    toolchain = attempt(lambda: toolchain_spec(wish, ws, row_sysroot=row.sysroot, where=where or f"{name}.yaml"))
+    sysroots = {root: attempt(partial(load_sysroot, root, ws)) for root in row.roots}
     library_sources = attempt(partial(load_yaml, ws.core_source / "recipes" / "sources.yaml", tuple[Download, ...]))
     contract = provided.contract if provided else None
-    if contract and toolchain and (beyond := floor_beyond(toolchain[0], contract)):
-        errors.append(ConfigError(f"{name}.yaml: toolchain '{row.toolchain}' {beyond}"))
-    for wish, pair in sysroots.items():
+    if contract and toolchain:
+        errors += toolchain_problems(toolchain, contract, where or f"{name}.yaml")
+    for root, pair in sysroots.items():
         if pair and contract and pair[0].arch != contract.arch:
-            msg = f"{name}.yaml: sysroot '{wish}' is for {pair[0].arch}, contract '{row.contract}' for {contract.arch}"
+            msg = f"{name}.yaml: sysroot '{root}' is for {pair[0].arch}, contract '{row.contract}' for {contract.arch}"
             errors.append(ConfigError(msg))
     runtimes = {backend: attempt(partial(load_runtime, backend, ws)) for backend in row.backends}
     tools = attempt(partial(load_tools, ws))
@@ -93,9 +101,8 @@ def load_target(name: str, ws: Workspace) -> TargetSpec:
         row=row,
         contract=contract,
         symbols=provided.symbols,
-        toolchain=toolchain[0],
-        toolchain_lock=toolchain[1],
-        sysroots=(loaded := {wish: pair for wish, pair in sysroots.items() if pair}),
+        toolchain=toolchain,
+        sysroots=(loaded := {root: pair for root, pair in sysroots.items() if pair}),
         runtimes={backend: runtime for backend, runtime in runtimes.items() if runtime},
         tools=tools or (),
         pythons=wheel_pythons(contract, loaded),
@@ -104,11 +111,24 @@ def load_target(name: str, ws: Workspace) -> TargetSpec:
     )
 
 
-def floor_beyond(toolchain: ToolchainRecipe, contract: Contract) -> str:
-    """ "links for glibc 2.28, ...", where the box has less than everything is linked for; "" where it fits."""
-    if contract.glibc is None or parse_version(toolchain.floor) <= parse_version(contract.glibc):
-        return ""
-    return f"links for glibc {toolchain.floor}, '{contract.title}' has {contract.glibc}"
+def toolchain_problems(toolchain: ToolchainSpec, contract: Contract, where: str) -> Iterator[ConfigError]:
+    """What keeps a toolchain from compiling for a box at all."""
+    recipe, name = toolchain.recipe, f"{where}: toolchain '{toolchain.name}'"
+    arches = (recipe.arch,) if isinstance(recipe, GccRecipe) else tuple(recipe.cpu)
+    if contract.arch not in arches:
+        yield ConfigError(f"{name} compiles for {', '.join(arches)}, '{contract.title}' is {contract.arch}")
+    if toolchain.sysroot and toolchain.sysroot.recipe.arch != contract.arch:
+        found = toolchain.sysroot.recipe.arch
+        yield ConfigError(f"{where}: sysroot '{toolchain.sysroot.name}' is for {found}, not for {contract.arch}")
+    # A floor that is chosen is what everything gets. Where a C library is given instead, only the audit can say which
+    # of its versions the program asks for: against glibc 2.31 most programs for arm64 need 2.17.
+    if isinstance(recipe, ZigRecipe) and glibc_beyond(toolchain, contract):
+        yield ConfigError(f"{name} links for glibc {recipe.floor}, '{contract.title}' has {contract.glibc}")
+
+
+def glibc_beyond(toolchain: ToolchainSpec, contract: Contract) -> bool:
+    """Whether the toolchain links against a newer C library than the box has."""
+    return contract.glibc is not None and parse_version(toolchain.glibc) > parse_version(contract.glibc)
 
 
 def wheel_pythons(
@@ -128,12 +148,39 @@ def wheel_pythons(
 
 def load_toolchain(name: str, ws: Workspace) -> tuple[ToolchainRecipe, ToolchainLock]:
     """Recipe and lock; a lock made from another recipe is refused."""
-    return _with_lock("toolchains", name, ToolchainRecipe, ToolchainLock, "toolchain", ws)
+    return _with_lock("toolchains", name, load_toolchain_recipe, ToolchainLock, "toolchain", ws)
+
+
+def toolchain_spec(wish: ToolchainWish, ws: Workspace, *, row_sysroot: str = "", where: str = "") -> ToolchainSpec:
+    """A toolchain with the sysroot that it is wished with, or that the row has, and what compiles for this machine.
+
+    Raises ConfigError where a sysroot is missing, or named for a toolchain that has a C library of its own.
+    """
+    recipe, lock = load_toolchain(wish.name, ws)
+    if isinstance(recipe, ClangRecipe):
+        name = wish.sysroot or row_sysroot
+        if not name:
+            msg = f"{where}: toolchain '{wish.name}' has no C library of its own, and no sysroot is named"
+            raise ConfigError(msg, "say what it compiles against: `sysroot: NAME`; `edgebuild sysroot list` has them.")
+        sysroot = load_sysroot_spec(name, ws)
+        host = toolchain_spec(ToolchainWish(name=recipe.host), ws)
+        return ToolchainSpec(name=wish.name, recipe=recipe, lock=lock, sysroot=sysroot, host=host)
+    if wish.sysroot:
+        # A GCC that is given one takes C++ headers and libraries of its own with it all the same.
+        msg = f"{where}: toolchain '{wish.name}' has a C library of its own, and takes no sysroot '{wish.sysroot}'"
+        raise ConfigError(msg, "leave `sysroot` out, or use a toolchain of kind `clang`.")
+    its_host = toolchain_spec(ToolchainWish(name=recipe.host), ws) if isinstance(recipe, GccRecipe) else None
+    return ToolchainSpec(name=wish.name, recipe=recipe, lock=lock, host=its_host)
 
 
 def load_sysroot(name: str, ws: Workspace) -> tuple[SysrootRecipe, SysrootLock]:
     """Recipe and lock; a lock made from another recipe is refused."""
-    return _with_lock("sysroots", name, SysrootRecipe, SysrootLock, "sysroot", ws)
+    return _with_lock("sysroots", name, lambda path: load_yaml(path, SysrootRecipe), SysrootLock, "sysroot", ws)
+
+
+def load_sysroot_spec(name: str, ws: Workspace) -> SysrootSpec:
+    recipe, lock = load_sysroot(name, ws)
+    return SysrootSpec(name=name, recipe=recipe, lock=lock)
 
 
 def load_image(name: str, arch: ArchName, ws: Workspace) -> ImageSpec:
@@ -171,14 +218,16 @@ def recipe_digest(path: Path) -> str:
     return digest_of(sha256_file(path))
 
 
-def _with_lock(room: str, name: str, recipe_kind: type[R], lock_kind: type[L], verb: str, ws: Workspace) -> tuple[R, L]:
+def _with_lock(
+    room: str, name: str, load: Callable[[Path], R], lock_kind: type[L], verb: str, ws: Workspace
+) -> tuple[R, L]:
     path = find_recipe(room, name, ws)
     lock_path = path.with_suffix(".lock")
     remedy = f"`edgebuild {verb} lock {name}` makes a new one."
     if not lock_path.is_file():
         msg = f"{lock_path}: missing"
         raise ConfigError(msg, remedy)
-    recipe, lock = load_yaml(path, recipe_kind), load_yaml(lock_path, lock_kind)
+    recipe, lock = load(path), load_yaml(lock_path, lock_kind)
     if lock.recipe != recipe_digest(path):
         msg = f"{lock_path}: no longer matches {path.name}, which has changed since"
         raise ConfigError(msg, remedy)

@@ -8,12 +8,19 @@ import msgspec
 
 from edgebuild.model.arch import Arch
 
+# Conan's settings know compilers up to a version; the toolchain's digest says which one it really is.
+ZIG_IN_CONAN = (("compiler", "clang"), ("compiler.version", "20"), ("compiler.libcxx", "libc++"))
+
 
 class Toolchain(msgspec.Struct, frozen=True, kw_only=True):
     """Compilers for one architecture and floor. All programs are absolute; no environment is needed to run them.
 
-    digest: of everything that decides the bytes they write (wheels, flags, floor, CPU).
-    host_cc/host_cxx: the same compiler for the build machine, for code generators.
+    digest: of everything that decides the bytes they write (wheels, flags, floor, CPU, sysroot).
+    floor: no file that they link can need a newer glibc; what it does need, the audit finds.
+    host_cc/host_cxx: compilers for the build machine, for code generators.
+    variant: sets it apart among the toolchains for an architecture, "" for the one whose products serve every row.
+    sysroot: what the compilers have been told as --sysroot. roots: where else the target's headers and libraries are.
+    conan: Conan's settings of the compiler. prefix_map_flag: a compiler's own name for -ffile-prefix-map.
     """
 
     name: str
@@ -32,6 +39,16 @@ class Toolchain(msgspec.Struct, frozen=True, kw_only=True):
     host_cxx: Path
     c_flags: tuple[str, ...] = ()
     link_flags: tuple[str, ...] = ()
+    variant: str = ""
+    sysroot: Path | None = None
+    roots: tuple[Path, ...] = ()
+    conan: tuple[tuple[str, str], ...] = ZIG_IN_CONAN
+    prefix_map_flag: str = "-ffile-prefix-map"
+
+    @property
+    def label(self) -> str:
+        """What its products and build trees are called: "aarch64", "aarch64-clang-debian-11-arm64"."""
+        return f"{self.arch.name}-{self.variant}" if self.variant else self.arch.name
 
 
 class Sysroot(msgspec.Struct, frozen=True, kw_only=True):

@@ -38,6 +38,13 @@ class SourceSpec(Record, frozen=True):
     variables: dict[str, str] = msgspec.field(default_factory=dict)  # CMake cache variables
 
 
+class ToolchainWish(Record, frozen=True):
+    """A toolchain by name, and the sysroot that it compiles against where its kind brings no C library."""
+
+    name: str
+    sysroot: str = ""
+
+
 class HealthSpec(Record, frozen=True):
     """When a started release counts as well: one of `cmd` (exit 0) and `url` (2xx), asked on the box.
 
@@ -57,6 +64,8 @@ class Project(Record, frozen=True):
 
     version: "1.2.3", "git" (the tag; a dirty tree cannot be released) or "cmake" (what project() states).
     format: row or alias -> what is packaged; "default" for the others.
+    toolchain: row or alias -> what compiles, instead of what the row names; "default" for the others. A name alone
+    takes the row's sysroot.
     """
 
     name: Name
@@ -64,6 +73,7 @@ class Project(Record, frozen=True):
     targets: tuple[str, ...]
     source: SourceSpec = SourceSpec()
     format: dict[str, Format | tuple[Format, ...]] = msgspec.field(default_factory=lambda: {"default": "tarball"})
+    toolchain: dict[str, str | ToolchainWish] = msgspec.field(default_factory=dict)
     run: str = ""
     health: HealthSpec | None = None
     waivers: tuple[Waiver, ...] = ()  # findings of the audit that this project accepts for a time
@@ -77,3 +87,8 @@ class Project(Record, frozen=True):
         if has_base or target in self.format:
             return formats
         return tuple(each for each in formats if each != "image") or formats
+
+    def toolchain_of(self, target: str) -> ToolchainWish | None:
+        """None: the row's own."""
+        wish = self.toolchain.get(target, self.toolchain.get("default"))
+        return ToolchainWish(name=wish) if isinstance(wish, str) else wish

@@ -26,23 +26,93 @@ class Download(Record, frozen=True):
     suite: str = ""  # with apt: for messages and `--refresh`
 
 
-class ToolchainRecipe(Record, frozen=True):
-    """toolchains/NAME.yaml. wheels: project -> version; their contents are merged into one folder."""
+class _Toolchain(Record, frozen=True, kw_only=True, tag_field="kind"):
+    """What every kind of compiler has. c_flags, link_flags: for all that is compiled with it."""
 
     title: str
-    kind: Literal["zig"]
-    wheels: dict[str, str]
-    floor: str  # glibc version everything is linked against
-    cpu: dict[ArchName, str]  # -mcpu, the lowest CPU of any row of that architecture
     c_flags: tuple[str, ...] = ()
     link_flags: tuple[str, ...] = ()
 
 
+class ZigRecipe(_Toolchain, frozen=True, kw_only=True, tag="zig"):
+    """All in wheels: compiler, every glibc's stubs, libc++. wheels: project -> version, merged into one folder."""
+
+    wheels: dict[str, str]
+    floor: str  # glibc version everything is linked against
+    cpu: dict[ArchName, str]  # -mcpu, the lowest CPU of any row of that architecture
+
+
+class ClangRecipe(_Toolchain, frozen=True, kw_only=True, tag="clang"):
+    """clang and lld in wheels; C library, libstdc++ and start-up files are a sysroot's, named where it is used.
+
+    host: the toolchain whose compilers make what runs on the build machine.
+    """
+
+    wheels: dict[str, str]
+    cpu: dict[ArchName, str]  # -march
+    host: str
+
+
+class GccRecipe(_Toolchain, frozen=True, kw_only=True, tag="gcc"):
+    """A GCC with its own C library, as `edgebuild toolchain import` has found it in an archive or a folder."""
+
+    arch: ArchName  # it compiles for
+    host: str
+    source: str = ""  # the archive or folder, for people
+    url: str = ""  # where the archive can be fetched from
+
+
+ToolchainRecipe = ZigRecipe | ClangRecipe | GccRecipe
+
+
+class GccLayout(Record, frozen=True):
+    """Where things are in an unpacked GCC; paths are below its root.
+
+    programs: "cc", "c++", "ar", ... -> path. sysroot: where headers and libraries of the target are looked for; "." for
+    a compiler that was configured for the root of a system. sysroot_flag: whether it has to be told.
+    runtime: folders of the target's shared libraries, the C library's first.
+    host_libraries: libraries that its own programs need and that come with it, but that they do not find by themselves.
+    scripts: linker scripts that name their libraries by places of another machine.
+    """
+
+    triple: str
+    gcc: str  # "10.2.1"
+    programs: dict[str, str]
+    sysroot: str
+    sysroot_flag: bool
+    runtime: tuple[str, ...]
+    host_libraries: tuple[str, ...] = ()
+    scripts: tuple[str, ...] = ()
+
+
+class ImportedGcc(Record, frozen=True):
+    """An imported GCC. glibcxx: newest GLIBCXX of its libstdc++.
+
+    proven: language -> family -> version that a small program needs which it has compiled, linked, and that has run.
+    """
+
+    archive: Download
+    build_machine: ArchName
+    layout: GccLayout
+    glibc: str
+    glibcxx: str
+    proven: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
+
+
 class ToolchainLock(Record, frozen=True):
-    """toolchains/NAME.lock. recipe: digest of the YAML it was made from. One list per build machine's architecture."""
+    """toolchains/NAME.lock. recipe: digest of the YAML it was made from.
+
+    wheels: one list per build machine's architecture; imported: of a GCC. One of both.
+    """
 
     recipe: str
-    wheels: dict[ArchName, tuple[Download, ...]]
+    wheels: dict[ArchName, tuple[Download, ...]] = msgspec.field(default_factory=dict)
+    imported: ImportedGcc | None = None
+
+    def __post_init__(self) -> None:
+        if bool(self.wheels) == bool(self.imported):
+            msg = "a lock has either `wheels` or `imported`"
+            raise ValueError(msg)
 
 
 class SysrootRecipe(Record, frozen=True):

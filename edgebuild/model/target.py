@@ -18,6 +18,7 @@ from edgebuild.model.recipe import (
     SysrootRecipe,
     ToolchainLock,
     ToolchainRecipe,
+    ZigRecipe,
 )
 
 Proof = Literal["hardware", "simulator", "emulated", "native", "link-checked", "none"]
@@ -59,6 +60,36 @@ class ContainerSpec(Record, frozen=True, omit_defaults=True):
     devices: tuple[Device, ...] = ()
 
 
+class SysrootSpec(Record, frozen=True):
+    """A sysroot by name, with its recipe and lock."""
+
+    name: str
+    recipe: SysrootRecipe
+    lock: SysrootLock
+
+
+class ToolchainSpec(Record, frozen=True):
+    """A toolchain by name, with all it needs. sysroot: what it compiles against, for a kind that brings none.
+
+    host: whose compilers make what runs on the build machine; None for a kind that does so itself.
+    """
+
+    name: str
+    recipe: ToolchainRecipe
+    lock: ToolchainLock
+    sysroot: SysrootSpec | None = None
+    host: ToolchainSpec | None = None
+
+    @property
+    def glibc(self) -> str:
+        """Nothing that it links can need a newer one. "2.31"."""
+        if self.sysroot:
+            return self.sysroot.lock.glibc
+        if self.lock.imported:
+            return self.lock.imported.glibc
+        return self.recipe.floor if isinstance(self.recipe, ZigRecipe) else ""
+
+
 class TargetRow(Record, frozen=True):
     """edgebuild/targets/NAME.yaml. What the box is, its contract says: architecture, CPU, Pythons, limits."""
 
@@ -66,6 +97,7 @@ class TargetRow(Record, frozen=True):
     contract: str
     toolchain: str
     backends: tuple[str, ...]
+    sysroot: str = ""  # what the toolchain compiles against, where its kind brings no C library
     roots: tuple[str, ...] = ()  # sysroots the artifact is run in under emulation; the first is the default
     image: str = ""  # container base
     container: ContainerSpec | None = None
@@ -89,8 +121,7 @@ class TargetSpec(Record, frozen=True):
     row: TargetRow
     contract: Contract
     symbols: dict[str, frozenset[str]]  # of the contract's libraries, as far as they are known
-    toolchain: ToolchainRecipe
-    toolchain_lock: ToolchainLock
+    toolchain: ToolchainSpec
     sysroots: dict[str, tuple[SysrootRecipe, SysrootLock]]  # every sysroot the row names
     runtimes: dict[str, RuntimeRecipe]  # every backend the row names
     tools: tuple[BuildTool, ...]  # of every backend: the core is compiled with all of them

@@ -12,11 +12,13 @@ from pathlib import Path
 
 from edgebuild.build.sysroot import provide_sysroot
 from edgebuild.build.toolchain import provide_toolchain
+from edgebuild.config.targets import toolchain_spec
 from edgebuild.config.yaml import load_yaml
 from edgebuild.digest import digest_of
 from edgebuild.model.arch import ARCHES
 from edgebuild.model.product import Toolchain
-from edgebuild.model.recipe import SysrootLock, SysrootRecipe, ToolchainLock, ToolchainRecipe
+from edgebuild.model.project import ToolchainWish
+from edgebuild.model.recipe import SysrootLock, SysrootRecipe
 from edgebuild.run import run
 from edgebuild.workspace import Workspace, shipped_data
 
@@ -28,9 +30,7 @@ CROSS_PACKAGES = ("gcc-aarch64-linux-gnu", "g++-aarch64-linux-gnu")
 
 @functools.cache
 def toolchain(ws: Workspace, arch: str = "aarch64") -> Toolchain:
-    recipe = load_yaml(ws.find("toolchains", "zig.yaml"), ToolchainRecipe)
-    lock = load_yaml(ws.find("toolchains", "zig.lock"), ToolchainLock)
-    return provide_toolchain("zig", recipe, lock, ARCHES[arch], ws=ws, run=run)
+    return provide_toolchain(toolchain_spec(ToolchainWish(name="zig"), ws), ARCHES[arch], ws=ws, run=run)
 
 
 @functools.cache

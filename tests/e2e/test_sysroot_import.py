@@ -14,7 +14,7 @@ from edgebuild.build.emulate import emulated_python
 from edgebuild.build.root_source import FolderRoot
 from edgebuild.build.sysroot import provide_sysroot
 from edgebuild.build.sysroot_proof import prove_sysroot, write_linker
-from edgebuild.build.toolchain import provide_tools
+from edgebuild.build.toolchain_wheels import provide_tools
 from edgebuild.config.contracts import load_contract
 from edgebuild.config.targets import load_sysroot, load_toolchain
 from edgebuild.deploy.collect import BoxRoot

@@ -9,10 +9,10 @@ from functools import cached_property
 from pathlib import Path
 
 from edgebuild.build.toolchain import provide_toolchain
-from edgebuild.config.yaml import load_yaml
+from edgebuild.config.targets import toolchain_spec
 from edgebuild.digest import digest_of
 from edgebuild.model.arch import ARCHES, host_arch
-from edgebuild.model.recipe import ToolchainLock, ToolchainRecipe
+from edgebuild.model.project import ToolchainWish
 from edgebuild.run import CLEAN_BUILD_ENV, Command, run
 from edgebuild.workspace import Workspace
 from tests.truth.artifacts import Trial
@@ -30,10 +30,9 @@ class Compiler:
 
     @staticmethod
     def provide(ws: Workspace) -> Compiler:
-        recipe = load_yaml(ws.find("toolchains", "zig.yaml"), ToolchainRecipe)
-        lock = load_yaml(ws.find("toolchains", "zig.lock"), ToolchainLock)
-        toolchain = provide_toolchain("zig", recipe, lock, ARCHES["aarch64"], ws=ws, run=run)
-        wheels = digest_of([wheel.sha256 for wheel in lock.wheels[host_arch().name]])
+        spec = toolchain_spec(ToolchainWish(name="zig"), ws)
+        toolchain = provide_toolchain(spec, ARCHES["aarch64"], ws=ws, run=run)
+        wheels = digest_of([wheel.sha256 for wheel in spec.lock.wheels[host_arch().name]])
         return Compiler(toolchain.cc, ws.product("toolchains", "zig", wheels) / "ziglang/zig", toolchain.digest)
 
 

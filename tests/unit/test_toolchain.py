@@ -12,21 +12,23 @@ import msgspec
 import pytest
 
 from edgebuild import fetch as fetch_module
-from edgebuild.build import toolchain as toolchain_module
-from edgebuild.build.toolchain import choose_wheel, lock_toolchain, provide_toolchain, render_wrappers
+from edgebuild.build import toolchain_wheels, toolchain_zig
+from edgebuild.build.toolchain import lock_toolchain, provide_toolchain
+from edgebuild.build.toolchain_wheels import choose_wheel
+from edgebuild.build.toolchain_zig import render_wrappers
 from edgebuild.errors import BuildError, NotAvailable
 from edgebuild.model.arch import ARCHES, Arch
 from edgebuild.model.product import Toolchain
-from edgebuild.model.recipe import Download, ToolchainLock, ToolchainRecipe
+from edgebuild.model.recipe import Download, ToolchainLock, ZigRecipe
+from edgebuild.model.target import ToolchainSpec
 from edgebuild.run import Command, Completed
 from edgebuild.workspace import Workspace
 from tests.unit.test_unpack import make_wheel
 from tests.web import WebServer
 
 AARCH64, X86_64 = ARCHES["aarch64"], ARCHES["x86_64"]
-RECIPE = ToolchainRecipe(
+RECIPE = ZigRecipe(
     title="Acme C",
-    kind="zig",
     wheels={"acme": "1.0"},
     floor="2.17",
     cpu={"aarch64": "generic", "x86_64": "x86_64"},
@@ -53,7 +55,12 @@ class Recorder:
 
 @pytest.fixture(autouse=True)
 def on_x86_64(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(toolchain_module, "host_arch", lambda: X86_64)
+    run_on(monkeypatch, X86_64)
+
+
+def run_on(monkeypatch: pytest.MonkeyPatch, machine: Arch) -> None:
+    for module in (toolchain_zig, toolchain_wheels):
+        monkeypatch.setattr(module, "host_arch", lambda: machine)
 
 
 @pytest.fixture
@@ -66,8 +73,11 @@ def lock(web: WebServer, tmp_path: Path) -> ToolchainLock:
     return ToolchainLock(recipe="0" * 64, wheels={"x86_64": (download,)})
 
 
-def provide(lock: ToolchainLock, ws: Workspace, run: Recorder | None = None, arch: Arch = AARCH64) -> Toolchain:
-    return provide_toolchain("acme", RECIPE, lock, arch, ws=ws, run=run or Recorder())
+def provide(
+    lock: ToolchainLock, ws: Workspace, run: Recorder | None = None, arch: Arch = AARCH64, recipe: ZigRecipe = RECIPE
+) -> Toolchain:
+    spec = ToolchainSpec(name="acme", recipe=recipe, lock=lock)
+    return provide_toolchain(spec, arch, ws=ws, run=run or Recorder())
 
 
 def spied(program: Path, *arguments: str, **env: str) -> list[str]:
@@ -132,14 +142,14 @@ def test_the_digest_follows_what_decides_the_bytes(
     lock: ToolchainLock, ws: Workspace, change: dict[str, object]
 ) -> None:
     other = msgspec.structs.replace(RECIPE, **change)
-    assert provide_toolchain("acme", other, lock, AARCH64, ws=ws, run=Recorder()).digest != provide(lock, ws).digest
+    assert provide(lock, ws, recipe=other).digest != provide(lock, ws).digest
     assert provide(lock, ws, arch=X86_64).digest != provide(lock, ws).digest
 
 
 def test_a_build_machine_without_wheels_is_told_which_have_them(
     lock: ToolchainLock, ws: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(toolchain_module, "host_arch", lambda: AARCH64)
+    run_on(monkeypatch, AARCH64)
     with pytest.raises(NotAvailable, match="does not run on this aarch64 machine; its wheels are for x86_64"):
         provide(lock, ws)
 
@@ -162,13 +172,13 @@ def test_the_lock_leaves_out_machines_that_lack_a_wheel(
     monkeypatch.setenv("PIP_INDEX_URL", web.url("/simple"))
     fetch_module.package_index.cache_clear()
     web.add_package("acme", "acme-1.0-py3-none-manylinux_2_28_x86_64.whl", SPY)
-    lock = lock_toolchain(RECIPE, "0" * 64, ws=ws)
+    lock = lock_toolchain("acme", RECIPE, "0" * 64, ws=ws)
     file, sha256 = "acme-1.0-py3-none-manylinux_2_28_x86_64.whl", hashlib.sha256(SPY).hexdigest()
     assert lock.wheels == {"x86_64": (Download(file=file, sha256=sha256, pypi="acme"),)}
     with pytest.raises(NotAvailable, match="no wheels for any build machine of: acme 2"):
-        lock_toolchain(msgspec.structs.replace(RECIPE, wheels={"acme": "2"}), "0" * 64, ws=ws)
+        lock_toolchain("acme", msgspec.structs.replace(RECIPE, wheels={"acme": "2"}), "0" * 64, ws=ws)
     with pytest.raises(NotAvailable, match="--offline"):
-        lock_toolchain(RECIPE, "0" * 64, ws=replace(ws, offline=True))
+        lock_toolchain("acme", RECIPE, "0" * 64, ws=replace(ws, offline=True))
 
 
 def test_every_program_of_a_toolchain_has_a_wrapper() -> None:

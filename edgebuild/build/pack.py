@@ -1,0 +1,76 @@
+"""A tree packed into one archive in the cache, as another machine can use it. Equal trees give equal tar bytes."""
+
+from __future__ import annotations
+
+import gzip
+import tarfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Literal
+
+from edgebuild.digest import sha256_file
+from edgebuild.fetch import cached_path
+from edgebuild.model.recipe import Download
+from edgebuild.workspace import Workspace
+
+_GZIP_LEVEL = 6
+_ZSTD_LEVEL = 3
+
+
+@dataclass(frozen=True)
+class PackedFile:
+    """One of three: a folder, a link (`link` is what it holds), a file (`content` is where its bytes are)."""
+
+    path: str
+    link: str = ""
+    content: Path | None = None
+    executable: bool = False
+
+
+def pack(
+    file: str, top: str, members: Iterable[PackedFile], *, packer: Literal["gzip", "zstd"], ws: Workspace
+) -> Download:
+    """top: the archive's one folder. packer: zstd takes a fifth of the time, gzip is unpacked by every tool."""
+    with ws.scratch("pack") as scratch:
+        packed = scratch / file
+        with (
+            packed.open("wb") as raw,
+            _packing(raw, packer) as stream,
+            tarfile.open(fileobj=stream, mode="w|", format=tarfile.GNU_FORMAT) as archive,
+        ):
+            for each in members:
+                _add(archive, f"{top}/{each.path}", each)
+        download = Download(file=file, sha256=sha256_file(packed), size_bytes=packed.stat().st_size)
+        place = cached_path(download, ws)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        packed.replace(place)
+    return download
+
+
+def _add(archive: tarfile.TarFile, name: str, each: PackedFile) -> None:
+    member = tarfile.TarInfo(name)
+    if each.link:
+        member.type, member.mode, member.linkname = tarfile.SYMTYPE, 0o777, each.link
+        archive.addfile(member)
+    elif each.content is None:
+        member.type, member.mode = tarfile.DIRTYPE, 0o755
+        archive.addfile(member)
+    else:
+        member.mode = 0o755 if each.executable else 0o644
+        member.size = each.content.stat().st_size
+        with each.content.open("rb") as content:
+            archive.addfile(member, content)
+
+
+@contextmanager
+def _packing(raw: IO[bytes], packer: Literal["gzip", "zstd"]) -> Iterator[IO[bytes]]:
+    if packer == "gzip":
+        with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=_GZIP_LEVEL) as stream:
+            yield stream  # type: ignore[misc]
+    else:
+        import zstandard  # late: few commands need it
+
+        with zstandard.ZstdCompressor(level=_ZSTD_LEVEL).stream_writer(raw, closefd=False) as stream:
+            yield stream
