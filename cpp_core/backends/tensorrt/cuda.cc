@@ -178,6 +178,12 @@ Code Stream::synchronize(Error* error) const noexcept {
   return gpu_->check(gpu_->api().cuStreamSynchronize(handle_), "cuStreamSynchronize", error);
 }
 
+Code Stream::wait(const Event& event, Error* error) const noexcept {
+  const Current current(*gpu_, error);
+  if (!current) return current.code();
+  return gpu_->check(gpu_->api().cuStreamWaitEvent(handle_, event.get(), 0), "cuStreamWaitEvent", error);
+}
+
 Code Stream::to_device(cuda::DevicePointer target, const void* source, std::size_t size_bytes,
                        Error* error) const noexcept {
   const Current current(*gpu_, error);

@@ -142,6 +142,8 @@ class PinnedMemory : public Owned<void*> {
   std::size_t size_bytes_ = 0;
 };
 
+class Event;
+
 /// get() is a cudaStream_t, too.
 class Stream : public Owned<cuda::Stream*> {
  public:
@@ -151,6 +153,8 @@ class Stream : public Owned<cuda::Stream*> {
 
   abi::Code create(const Gpu& gpu, abi::Error* error) noexcept;
   abi::Code synchronize(abi::Error* error) const noexcept;
+  /// What is enqueued from here on begins when `event`, as recorded by now, is reached. The host does not wait.
+  abi::Code wait(const Event& event, abi::Error* error) const noexcept;
   /// The copy is over when the stream got there; pageable host memory makes it wait.
   abi::Code to_device(cuda::DevicePointer target, const void* source, std::size_t size_bytes,
                       abi::Error* error) const noexcept;

@@ -91,6 +91,7 @@ struct Api {
   Result (*cuMemcpy2DAsync)(const Copy2D* copy, Stream* stream);
   Result (*cuStreamCreate)(Stream** stream, unsigned flags);
   Result (*cuStreamSynchronize)(Stream* stream);
+  Result (*cuStreamWaitEvent)(Stream* stream, Event* event, unsigned flags);
   Result (*cuStreamDestroy)(Stream* stream);
   Result (*cuEventCreate)(Event** event, unsigned flags);
   Result (*cuEventRecord)(Event* event, Stream* stream);
@@ -135,6 +136,7 @@ inline constexpr Symbol kSymbols[] = {
     {"cuMemcpy2DAsync_v2", nullptr},
     {"cuStreamCreate", nullptr},
     {"cuStreamSynchronize", nullptr},
+    {"cuStreamWaitEvent", nullptr},
     {"cuStreamDestroy_v2", nullptr},
     {"cuEventCreate", nullptr},
     {"cuEventRecord", nullptr},
