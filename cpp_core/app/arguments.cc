@@ -11,7 +11,7 @@ const char* const kUsage =
     "usage: edgecore run PIPELINE [--limit N] [--source URI] [--annotate DIR] [--backends DIR]\n"
     "                    [--status FILE] [--quiet]\n"
     "       edgecore health FILE [--frames N] [--within SECONDS]\n"
-    "       edgecore backends [--backends DIR]\n"
+    "       edgecore backends [--backends DIR] [--json]\n"
     "       edgecore --version | --help\n"
     "\n"
     "run       prints one JSON object per frame: detections in frame pixels, timings in microseconds\n"
@@ -24,6 +24,7 @@ const char* const kUsage =
     "  --backends DIR    look for modules there (also EDGECORE_BACKENDS)\n"
     "  --status FILE     keep one JSON object there about the run itself, renewed once a second\n"
     "  --quiet           print no frames\n"
+    "  --json            print one JSON object of all modules\n"
     "  --frames N        healthy from N frames on (default 1)\n"
     "  --within SECONDS  healthy while the last frame is younger than this (default 10)\n"
     "\n"
@@ -67,7 +68,7 @@ std::vector<std::string> options_of(Command command) {
   switch (command) {
     case Command::kRun: return {"--limit", "--source", "--annotate", "--backends", "--status", "--quiet"};
     case Command::kHealth: return {"--frames", "--within"};
-    default: return {"--backends"};
+    default: return {"--backends", "--json"};
   }
 }
 
@@ -100,9 +101,9 @@ Status read_option(Arguments& arguments, const std::vector<std::string>& words, 
   bool is_known = false;
   for (const std::string& each : known) is_known = is_known || each == option;
   if (!is_known) return usage_error("no option named '" + option + "' here", suggest(option, known));
-  if (option == "--quiet") {
-    if (equals != std::string::npos) return usage_error("--quiet: takes no value");
-    arguments.quiet = true;
+  if (option == "--quiet" || option == "--json") {
+    if (equals != std::string::npos) return usage_error(option + ": takes no value");
+    (option == "--quiet" ? arguments.quiet : arguments.as_document) = true;
     return {};
   }
   if (equals != std::string::npos) return set_option(arguments, option, word.substr(equals + 1));

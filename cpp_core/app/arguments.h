@@ -24,6 +24,7 @@ struct Arguments {
   std::optional<std::filesystem::path> backends;
   std::filesystem::path status;  // written by run (empty: not asked for), read by health
   bool quiet = false;
+  bool as_document = false;  // backends: one JSON document rather than a line per module
   Expected healthy;
 };
 

@@ -7,14 +7,13 @@
 #include <cstring>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <system_error>
-#include <unistd.h>
 #include <utility>
 
 #include "edgecore/backend.h"
 #include "edgecore/pipeline.h"
 #include "json.h"
+#include "output.h"
 #include "run_status.h"
 
 namespace edgecore::app {
@@ -41,31 +40,11 @@ bool is_stopped() noexcept { return stop_signal != 0; }
 
 int exit_of_stop() noexcept { return stop_signal == SIGTERM ? 0 : kExitInterrupted; }
 
-enum class Written { kYes, kNobodyReads, kStopped, kFailed };
-
-/// One line, at once in the reader's hands: nothing stays in a buffer that the end of the process waits for.
-Written write_line(std::string line) {
-  line += '\n';
-  for (std::string_view rest = line; !rest.empty();) {
-    const ssize_t count = write(STDOUT_FILENO, rest.data(), rest.size());
-    if (count >= 0) {
-      rest.remove_prefix(static_cast<std::size_t>(count));
-    } else if (errno == EPIPE) {
-      return Written::kNobodyReads;
-    } else if (errno != EINTR) {
-      return Written::kFailed;
-    } else if (is_stopped()) {
-      return Written::kStopped;
-    }
-  }
-  return Written::kYes;
-}
-
 int end_of_output(Written how) {
   if (how == Written::kFailed) {
     return report({Code::kInternal, std::string("standard output: ") + std::strerror(errno), ""});
   }
-  return how == Written::kStopped ? exit_of_stop() : 0;
+  return how == Written::kInterrupted ? exit_of_stop() : 0;
 }
 
 std::filesystem::path module_folder(const Arguments& arguments) {
@@ -97,7 +76,7 @@ int play(Pipeline& pipeline, const Arguments& arguments, std::optional<StatusFil
       if (Status noted = status->add_frame(frame.detections.size(), uptime_us()); !noted) return report(noted.error());
     }
     if (arguments.quiet) continue;
-    const Written written = write_line(to_json(frame, pipeline.model().labels));
+    const Written written = write_line(to_json(frame, pipeline.model().labels), is_stopped);
     if (written != Written::kYes) return end_of_output(written);
   }
   return exit_of_stop();
@@ -107,8 +86,8 @@ std::string describe_module(const std::string& name, const std::filesystem::path
   const std::string head = "{\"name\": " + json_string(name);
   const Result<Backend> backend = open_backend(name, folder);
   if (!backend) {
-    return head + ", \"error\": " + json_string(backend.error().message) +
-           ", \"hint\": " + json_string(backend.error().hint) + "}";
+    return head + ", \"code\": " + json_string(to_string(backend.error().code)) +
+           ", \"error\": " + json_string(backend.error().message) + ", \"hint\": " + json_string(backend.error().hint) + "}";
   }
   return head + ", \"runtime\": " + json_string(backend->runtime()) +
          ", \"devices\": " + std::to_string(backend->device_count()) + "}";
@@ -154,7 +133,7 @@ int run_pipeline(const Arguments& arguments) {
 int tell_health(const Arguments& arguments) {
   const Result<RunStatus> status = check_health(arguments.status, arguments.healthy, uptime_us());
   if (!status) return report(status.error());
-  const Written written = write_line(to_json(*status));
+  const Written written = write_line(to_json(*status), is_stopped);
   return written == Written::kYes ? 0 : end_of_output(written);
 }
 
@@ -165,11 +144,20 @@ int list_modules(const Arguments& arguments) {
   if (!std::filesystem::is_directory(folder, ignored)) {
     return report({Code::kNotFound, folder.string() + ": no such folder", "--backends DIR says where the modules are"});
   }
+  std::string modules;
   for (const std::string& name : list_backends(folder)) {
-    const Written written = write_line(describe_module(name, folder));
+    std::string module = describe_module(name, folder);
+    if (arguments.as_document) {
+      modules += (modules.empty() ? "" : ", ") + module;
+      continue;
+    }
+    const Written written = write_line(std::move(module), is_stopped);
     if (written != Written::kYes) return end_of_output(written);
   }
-  return 0;
+  if (!arguments.as_document) return 0;
+  const std::string head = "{\"schema\": \"edgecore.backends/1\", \"folder\": " + json_string(folder.string());
+  const Written written = write_line(head + ", \"backends\": [" + modules + "]}", is_stopped);
+  return written == Written::kYes ? 0 : end_of_output(written);
 }
 
 }  // namespace edgecore::app

@@ -22,8 +22,8 @@ int run_pipeline(const Arguments& arguments);
 /// Prints the status if it is a healthy one; else 1, with one line that says why.
 int tell_health(const Arguments& arguments);
 
-/// Prints one line of JSON per module: {"name", "runtime", "devices"}, or {"name", "error", "hint"} for
-/// one that is there and cannot be opened.
+/// Prints one line of JSON per module: {"name", "runtime", "devices"}, or {"name", "code", "error", "hint"} for
+/// one that is there and cannot be opened. As a document: {"schema", "folder", "backends": [...]} of the same.
 int list_modules(const Arguments& arguments);
 
 }  // namespace edgecore::app

@@ -57,6 +57,15 @@ TEST_CASE("health: one frame within ten seconds unless asked otherwise") {
   CHECK(strict->healthy.within_s == 3);
 }
 
+TEST_CASE("backends: a line per module unless a document is asked for") {
+  CHECK_FALSE(parse_arguments({"backends"})->as_document);
+  const Result<Arguments> arguments = parse_arguments({"backends", "--json", "--backends=lib"});
+  REQUIRE(arguments.ok());
+  CHECK(arguments->command == Command::kBackends);
+  CHECK(arguments->as_document);
+  CHECK(arguments->backends == "lib");
+}
+
 TEST_CASE("what a command does not know is refused with what it expects") {
   CHECK(refused({}) == "expected a command");
   CHECK(refused({"helth"}) == "no command named 'helth'");
@@ -67,6 +76,8 @@ TEST_CASE("what a command does not know is refused with what it expects") {
   CHECK(refused({"run", "a.yaml", "--within", "3"}) == "no option named '--within' here");
   CHECK(refused({"health"}) == "health: expected the file that `run --status FILE` writes");
   CHECK(refused({"health", "s.json", "--quiet"}) == "no option named '--quiet' here");
+  CHECK(refused({"backends", "--json=yes"}) == "--json: takes no value");
+  CHECK(refused({"run", "a.yaml", "--json"}) == "no option named '--json' here");
   CHECK(refused({"backends", "s.json"}) == "did not expect 's.json'");
   for (const char* count : {"0", "-1", "1.5", "ten", "", "99999999999999999999"}) {
     CHECK(refused({"health", "s.json", "--within", count}) ==
