@@ -37,6 +37,7 @@ _VERBS = {
     "box": "Make a box's host key known.",
     "targets": "List the targets, or show one with every value.",
     "sysroot": "Provide, lock and list distribution sysroots.",
+    "sdk": "Import vendors' SDKs, to link your own engine against them.",
     "toolchain": "Provide, lock and list toolchains.",
     "ci": "List the rows as a CI matrix, or print a workflow that builds them.",
     "schema": "Print the JSON Schema of edgebuild.yaml or fleet.yaml, for editors.",

@@ -25,11 +25,14 @@ def printable(text: str) -> str:
 class Below:
     """Names are relative, with "/". archive: what is unpacked, for messages. Every method raises VerificationError for
     what would leave the folder, ValueError or OSError for what cannot be.
+
+    absolute: gets name -> target of every link that names a place from the root on.
     """
 
-    def __init__(self, root: Path, archive: str) -> None:
+    def __init__(self, root: Path, archive: str, absolute: dict[str, str] | None = None) -> None:
         self._base = os.path.realpath(root)
         self._archive = archive
+        self._absolute = absolute if absolute is not None else {}
         self._real: dict[str, str] = {}  # folder of a member -> where it really is; forgotten when a link appears
 
     def place(self, name: str) -> Path:
@@ -84,6 +87,7 @@ class Below:
         inside = place.parent.relative_to(self._base).as_posix()
         meant = posixpath.normpath(posixpath.join(self._base, inside, target))
         if target.startswith("/"):
+            self._absolute[name] = target
             kept = posixpath.normpath(f"/{target.lstrip('/')}").lstrip("/")
             target = posixpath.relpath(posixpath.join(self._base, kept), place.parent)
         elif not meant.startswith(self._base + os.sep) and meant != self._base:

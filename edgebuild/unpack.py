@@ -31,6 +31,7 @@ _WHEEL_INFO = re.compile(r"^[^/]+\.dist-info/")
 # Others need decoders whose memory a header decides; no tool packs wheels with them.
 _ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
 _MAX_LINKS_BYTES = 1 << 20
+_MAX_TARGET_BYTES = 4096  # PATH_MAX
 _ENCRYPTED = 0x1
 _WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
 # What a damaged or hostile archive leads to.
@@ -67,18 +68,52 @@ def unpack_wheel(wheel: Path, root: Path) -> None:
             below.link(_plain(_WHEEL_DATA.sub("", name)), target)
 
 
-def unpack_tar(tarball: Path, root: Path, *, strip: int = 0, bounds: Bounds | None = None) -> None:
+def unpack_zip(archive: Path, root: Path, *, only: str = "", absolute: dict[str, str] | None = None) -> None:
+    """Every file and link of a zip archive below root; of a wheel its metadata, too. only, absolute: see unpack_tar.
+
+    Raises VerificationError.
+    """
+    below, bounds = Below(root, archive.name, absolute), Bounds.of_file(archive)
+    with _damage_is_told(archive.name), zipfile.ZipFile(archive) as zipped:
+        for member in _zip_members(zipped, bounds):
+            if only and _plain(member.filename) != only:
+                continue
+            content = _ZipContent(zipped, member, bounds)
+            mode = member.external_attr >> 16
+            match stat.S_IFMT(mode):
+                case stat.S_IFLNK:  # as Info-ZIP's zip -y writes them
+                    below.link(_plain(member.filename), _whole(content, _MAX_TARGET_BYTES).decode())
+                case 0 | stat.S_IFREG:
+                    below.write(_plain(member.filename), content, mode)
+                case _:
+                    raise ValueError(f"{printable(member.filename)}: neither a file, a folder nor a link")
+
+
+def unpack_tar(
+    tarball: Path,
+    root: Path,
+    *,
+    strip: int = 0,
+    offset: int = 0,
+    only: str = "",
+    bounds: Bounds | None = None,
+    absolute: dict[str, str] | None = None,
+) -> None:
     """Files of a tar archive of any packing below root, without the first `strip` folders of every name.
 
-    Owners, set-id bits and device nodes are left out. bounds: where it is only one of an artifact's archives. Raises
-    VerificationError.
+    Owners, set-id bits and device nodes are left out. offset: bytes before it, in a file that unpacks itself.
+    only: this member alone. bounds: where it is only one of an artifact's archives. absolute: gets name -> target of
+    links that name a place from the root on; they are made to lead inside. Raises VerificationError.
     """
 
     def stripped(name: str) -> str:
-        return "/".join(PurePosixPath(name).parts[strip:])
+        kept = "/".join(PurePosixPath(name).parts[strip:])
+        return kept if only in ("", kept) else ""
 
     with _damage_is_told(tarball.name), tarball.open("rb") as file:
-        _unpack_members(Unpacked(file, bounds or Bounds.of_file(tarball)), stripped, root, tarball.name)
+        file.seek(offset)
+        stream = Unpacked(file, bounds or Bounds.of_file(tarball))
+        _unpack_members(stream, stripped, Below(root, tarball.name, absolute))
 
 
 def unpack_layer(layer: Path, root: Path, bounds: Bounds) -> Packer:
@@ -112,11 +147,14 @@ def make_merged_usr(root: Path) -> None:
         (root / name).symlink_to(f"usr/{name}")
 
 
-def unpack_deb(deb: Path, root: Path, *, drop: re.Pattern[str] | None = None) -> None:
+def unpack_deb(
+    deb: Path, root: Path, *, drop: re.Pattern[str] | None = None, absolute: dict[str, str] | None = None
+) -> None:
     """Files of a Debian package below a root that make_merged_usr() began.
 
     drop: full matches of these root-relative paths are left out. Links become relative, set-id bits are
-    cleared, device nodes are left out. Maintainer scripts are not run. Raises VerificationError.
+    cleared, device nodes are left out. Maintainer scripts are not run. absolute: see unpack_tar. Raises
+    VerificationError.
     """
 
     def kept(name: str) -> str:
@@ -125,7 +163,7 @@ def unpack_deb(deb: Path, root: Path, *, drop: re.Pattern[str] | None = None) ->
 
     with _damage_is_told(deb.name), deb.open("rb") as file:
         part = _part_of_deb(file, "data.tar")
-        _unpack_members(Unpacked(part, Bounds.of_file(deb)), kept, root, deb.name)
+        _unpack_members(Unpacked(part, Bounds.of_file(deb)), kept, Below(root, deb.name, absolute))
 
 
 def read_deb_control(deb: Path) -> str:
@@ -146,9 +184,8 @@ def compile_globs(globs: Iterable[str]) -> re.Pattern[str] | None:
 # ---- tar ----
 
 
-def _unpack_members(stream: Unpacked, rename: Callable[[str], str], root: Path, archive: str) -> None:
-    """rename: a member's name -> its path below root, "" to leave it out."""
-    below = Below(root, archive)
+def _unpack_members(stream: Unpacked, rename: Callable[[str], str], below: Below) -> None:
+    """rename: a member's name -> its path below the root, "" to leave it out."""
     for member, content in read_members(stream):
         stream.bounds.count_member()
         name = rename(member.name)

@@ -1,0 +1,193 @@
+"""A vendor's SDK taken into the cache: opened, chosen, judged, packed; and made ready as a prefix for builds."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import msgspec
+
+from edgebuild.build.pack import PackedFile, pack
+from edgebuild.build.sdk_choose import Chosen
+from edgebuild.build.sdk_read import binaries_of, include_folders, libraries_of
+from edgebuild.build.sdk_view import layout_files, recognise, write_view
+from edgebuild.digest import digest_of, digest_tree
+from edgebuild.errors import NotAvailable, VerificationError
+from edgebuild.fetch import cached_path, fetch, verify
+from edgebuild.model.recipe import Download
+from edgebuild.model.sdk import BackendFunctions, Lacking, Sdk, SdkLayout, SdkLock, SdkRecipe
+from edgebuild.unpack import unpack_tar
+from edgebuild.workspace import Workspace
+
+_HERE = Path(__file__).resolve().parent
+_MAKERS = ("sdk.py", "sdk_view.py")
+_TOP = "sdk"  # the archive's one folder
+_TREE, _PREFIX = "root", "prefix"
+
+
+@dataclass(frozen=True)
+class Imported:
+    """doubles: libraries that are not in the prefix, because another file has their name."""
+
+    sdk: Sdk
+    layout: str
+    doubles: tuple[str, ...]
+
+
+def take_sdk(
+    name: str, chosen: Chosen, recipe: SdkRecipe, recipe_facts: str, layouts: Sequence[SdkLayout], *, ws: Workspace
+) -> Imported:
+    """What was chosen, packed into the cache, and the facts of it. Nothing of the project's is written."""
+    with ws.scratch("sdk-tree") as scratch:
+        tree, prefix = scratch / _TREE, scratch / _PREFIX
+        links = _lay_out(chosen, tree)
+        with ws.log.step(f"Reading {len(chosen.files)} files") as step:
+            libraries, doubles = libraries_of(tree, chosen.elves, chosen.arch)
+            binaries = binaries_of(tree, chosen.files, libraries)
+            digest = digest_tree(tree)
+            step.note = f"{len(libraries)} libraries"
+        with ws.log.step(f"Packing {name}"):
+            archive = _pack(name, digest, chosen, links, tree, ws)
+        lock = SdkLock(
+            recipe=recipe_facts,
+            tree=digest,
+            archive=archive,
+            files=len(chosen.files),
+            size_bytes=sum((tree / file).stat().st_size for file in chosen.files),
+            includes=include_folders((*chosen.files, *links), chosen.arch),
+            libraries=libraries,
+            binaries=binaries,
+        )
+        write_view(name, recipe, lock, tree, prefix)
+        found = recognise(layouts, prefix)
+        if found:
+            layout, version = found
+            lock = msgspec.structs.replace(lock, files_written=layout_files(layout, version or recipe.version, prefix))
+            variables = {**layout.cmake_variables, **recipe.cmake_variables}
+            recipe = msgspec.structs.replace(recipe, cmake_variables=variables)
+    symbols = {library.name: frozenset(chosen.elves[library.path].exported) for library in libraries}
+    sdk = Sdk(name=name, recipe=recipe, lock=lock, symbols=symbols)
+    return Imported(sdk, found[0].title if found else "", tuple(doubles))
+
+
+def provide_sdk(sdk: Sdk, *, ws: Workspace) -> Path:
+    """The folder that holds its files and its prefix. Raises NotAvailable, VerificationError."""
+
+    def make(product: Path) -> None:
+        tree = product / _TREE
+        _unpack(sdk, tree, ws)
+        write_view(sdk.name, sdk.recipe, sdk.lock, tree, product / _PREFIX)
+
+    return ws.provide("sdks", sdk.name, sdk_digest(sdk), make, f"Providing SDK {sdk.name}")
+
+
+def sdk_digest(sdk: Sdk) -> str:
+    """What its product is known by, and all that a build against it depends on."""
+    makers = digest_tree(_HERE, only=_MAKERS)
+    facts = [sdk.name, sdk.recipe.title, sdk.recipe.version, sorted(sdk.recipe.cmake_variables.items())]
+    return digest_of([facts, msgspec.to_builtins(sdk.lock), makers])
+
+
+def sdk_product(sdk: Sdk, ws: Workspace) -> Path:
+    """Where it lies once it is provided."""
+    return ws.product("sdks", sdk.name, sdk_digest(sdk))
+
+
+def prefixes_of_sdk(sdk: Sdk, product: Path) -> tuple[Path, ...]:
+    """Where build systems look: our prefix, then the SDK's own folders, for CMake files that it brings itself."""
+    own = {product / _TREE, *((product / _TREE / include).parent for include in sdk.lock.includes)}
+    return (product / _PREFIX, *sorted(own))
+
+
+def cmake_variables(sdk: Sdk, product: Path) -> dict[str, str]:
+    return {
+        name: value.replace("${PREFIX}", str(product / _PREFIX)) for name, value in sdk.recipe.cmake_variables.items()
+    }
+
+
+def keep_archive(sdk: Sdk, file: Path, *, ws: Workspace) -> None:
+    """Puts the packed tree, as another machine has made it, into the cache. Raises VerificationError."""
+    verify(file, sdk.lock.archive)
+    place = cached_path(sdk.lock.archive, ws)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with ws.scratch("archive") as scratch:
+        shutil.copyfile(file, scratch / place.name)
+        (scratch / place.name).replace(place)
+
+
+def lacking(sdk: Sdk, backends: Mapping[str, BackendFunctions]) -> tuple[Lacking, ...]:
+    """What our backends call and its libraries do not export; of backends that open one of them."""
+    return tuple(
+        _compare(backend, library, functions, sdk.symbols[library])
+        for backend, libraries in backends.items()
+        for glob, functions in libraries.items()
+        for library in sorted(sdk.symbols)
+        if fnmatchcase(library, glob)
+    )
+
+
+def _compare(backend: str, library: str, functions: Sequence[str], symbols: frozenset[str]) -> Lacking:
+    exported = {symbol.partition("@")[0] for symbol in symbols}
+    absent = [each for each in functions if each.removesuffix("?") not in exported]
+    return Lacking(
+        backend=backend,
+        library=library,
+        missing=tuple(each for each in absent if not each.endswith("?")),
+        optional=tuple(each.removesuffix("?") for each in absent if each.endswith("?")),
+    )
+
+
+def _lay_out(chosen: Chosen, tree: Path) -> dict[str, str]:
+    """The chosen files below `tree`, and links as they lie there. Returns what the links hold."""
+    for file in chosen.files:
+        place = tree / file
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(chosen.root / file, place)
+        place.chmod(0o755 if (chosen.root / file).stat().st_mode & 0o100 else 0o644)
+    links: dict[str, str] = {}
+    for link, target in chosen.links.items():
+        place = tree / link
+        place.parent.mkdir(parents=True, exist_ok=True)
+        links[link] = posixpath.relpath(target, posixpath.dirname(link) or ".")
+        place.symlink_to(links[link])
+    return links
+
+
+def _pack(name: str, digest: str, chosen: Chosen, links: Mapping[str, str], tree: Path, ws: Workspace) -> Download:
+    folders = {parent for file in (*chosen.files, *links) for parent in _parents(file)}
+    members = [PackedFile(folder) for folder in sorted(folders)]
+    for place in sorted((*chosen.files, *links)):
+        if place in links:
+            members.append(PackedFile(place, link=links[place]))
+        else:
+            executable = os.access(tree / place, os.X_OK)
+            members.append(PackedFile(place, content=tree / place, executable=executable))
+    return pack(f"{name}-{digest[:12]}.tar.zst", _TOP, members, packer="zstd", ws=ws)
+
+
+def _parents(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
+
+
+def _unpack(sdk: Sdk, tree: Path, ws: Workspace) -> None:
+    download = msgspec.structs.replace(sdk.lock.archive, url=sdk.recipe.url)
+    archive = cached_path(download, ws)
+    if not archive.is_file() and not download.url:
+        msg = f"SDK '{sdk.name}' was imported on another machine, and its archive {download.file} is not here"
+        hint = f"`edgebuild sdk provide {sdk.name} --archive FILE` takes it from a file; or import the SDK here."
+        raise NotAvailable(msg, hint)
+    if not archive.is_file():
+        with ws.log.step(f"Fetching {download.file} ({download.size_bytes / 1e6:.0f} MB)") as step:
+            fetch(download, ws=ws, step=step)
+    verify(archive, download)
+    tree.mkdir(parents=True)
+    unpack_tar(archive, tree, strip=1)
+    if digest_tree(tree) != sdk.lock.tree:
+        msg = f"SDK '{sdk.name}': the files in {download.file} are not those that its lock states"
+        raise VerificationError(msg, "lock and archive are of different imports; take both from the same one.")

@@ -1,0 +1,239 @@
+"""edgebuild sdk import: what a vendor hands out, taken whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import re
+import shutil
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import click
+
+from edgebuild.build.file_store import fetch_files, find_wanted, held_file
+from edgebuild.build.sdk import Imported, lacking, provide_sdk, take_sdk
+from edgebuild.build.sdk_choose import Chosen, SdkWish, choose
+from edgebuild.build.sdk_open import Opened, open_sdk
+from edgebuild.build.sdk_read import is_licence, licence_name, read_text, sdk_title, sdk_version
+from edgebuild.commands.context import Context, Something, complete_targets, json_option, print_json
+from edgebuild.commands.fleet import Wish, reach_options
+from edgebuild.commands.sdk_show import document_of, echo_sdk
+from edgebuild.commands.sources import is_box, open_box, saved_image
+from edgebuild.config.contracts import load_contract
+from edgebuild.config.sdk import load_backend_functions, load_layouts, recipe_facts, save_sdk
+from edgebuild.config.targets import load_row, resolve_names
+from edgebuild.errors import ConfigError, NotAvailable, VerificationError
+from edgebuild.model.arch import ARCHES, ArchName
+from edgebuild.model.sdk import SdkLicence, SdkRecipe
+from edgebuild.workspace import Workspace
+
+# A CMake package, pkg-config files and folders are called so.
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
+
+
+@click.command("import")
+@click.argument("source", metavar="ARCHIVE|FOLDER|USER@HOST[:PORT]|IMAGE", type=Something())
+@click.option("--as", "name", required=True, metavar="NAME", help="What the SDK is called: find_package(NAME).")
+@click.option("--arch", type=click.Choice([*ARCHES]), help="What all of it has to be for.")
+@click.option("--target", "-t", metavar="ROW", shell_complete=complete_targets, help="The same, as this row's boxes.")
+@click.option("--inner", multiple=True, metavar="PATH", help="Take this archive out of the archive instead.")
+@click.option("--path", "paths", multiple=True, metavar="FOLDER", help="Of a box or image: the folder that is the SDK.")
+@click.option("--only", multiple=True, metavar="GLOB", help="Take only these files or folders ('*' crosses folders).")
+@click.option("--drop", multiple=True, metavar="GLOB", help="Leave these out: programs for a desk, firmware.")
+@click.option("--version", metavar="VERSION", help="Where its files do not tell, or tell another.")
+@click.option("--title", metavar="TEXT", help="What it is, for people.")
+@click.option("--licence", metavar="NAME", help="What its licence is called, where its files do not tell.")
+@click.option("--accept-licence", "accepted", metavar="NAME", help="You have read the licence of this name, and agree.")
+@click.option("--show-licence", is_flag=True, help="Print the licence's texts, and do nothing else.")
+@click.option(
+    "--redistributable", is_flag=True, help="Its licence lets you ship it: products may contain its libraries."
+)
+@click.option("--url", default="", help="Where other machines will find the packed SDK.")
+@reach_options
+@json_option
+@click.pass_obj
+def import_sdk(
+    ctx: Context,
+    source: str,
+    name: str,
+    arch: ArchName | None,
+    target: str | None,
+    inner: tuple[str, ...],
+    paths: tuple[str, ...],
+    only: tuple[str, ...],
+    drop: tuple[str, ...],
+    version: str | None,
+    title: str | None,
+    licence: str | None,
+    accepted: str | None,
+    show_licence: bool,
+    redistributable: bool,
+    url: str,
+    ssh_key: Path | None,
+    known_hosts: Path | None,
+    via: str | None,
+    as_json: bool,
+) -> None:
+    """Take a vendor's SDK, to link your own engine against it.
+
+    From a tar archive of any packing, a zip or wheel, a Debian package or a folder of them, a script with an archive
+    behind it (".run"; it is not started), a folder, a box over SSH, an image of the local engine or a saved one.
+    Refused is what would write outside its folder, is for another machine, or comes without an accepted licence.
+    """
+    if not _NAME.fullmatch(name):
+        msg = f"--as: '{name}' is not a name: small letters, digits, '-', '_' and '.'"
+        raise ConfigError(msg)
+    wish = SdkWish(paths=paths, only=only, drop=drop, arch=arch or _arch_of(target, ctx.ws))
+    reach = Wish(source, ssh_key=ssh_key, known_hosts=known_hosts, via=via)
+    with _open(source, reach, inner, wish, ctx.ws) as opened:
+        chosen = choose(opened, wish, source)
+        if show_licence:
+            _print_licences(chosen, source)
+            return
+        recipe = SdkRecipe(
+            title=title or sdk_title(chosen.root, chosen.seen, source),
+            version=version or _require_version(chosen, (*inner[::-1], source)),
+            arch=chosen.arch.name,
+            source=Path(source).name if Path(source).is_file() else source,
+            licence=_require_licence(chosen, licence, accepted, source),
+            inner=inner,
+            paths=paths,
+            only=only,
+            drop=drop,
+            redistributable=redistributable,
+            url=url,
+        )
+        imported = take_sdk(name, chosen, recipe, recipe_facts(recipe), load_layouts(), ws=ctx.ws)
+    product = provide_sdk(imported.sdk, ws=ctx.ws)
+    file = save_sdk(imported.sdk, ctx.ws)
+    _show(imported, chosen, product, file, as_json, ctx.ws)
+
+
+def _arch_of(target: str | None, ws: Workspace) -> ArchName | None:
+    if target is None:
+        return None
+    rows = resolve_names(target)
+    arches = {load_contract(load_row(row).contract, ws).contract.arch for row in rows}
+    if len(arches) != 1:
+        msg = f"--target: '{target}' means rows of {len(arches)} architectures"
+        raise ConfigError(msg, "an SDK is for one: name one row, or say --arch.")
+    return arches.pop()
+
+
+# ---- Sources ----
+
+
+@contextlib.contextmanager
+def _open(source: str, reach: Wish, inner: tuple[str, ...], wish: SdkWish, ws: Workspace) -> Iterator[Opened]:
+    path = Path(source)
+    if path.exists():
+        with open_sdk(path.absolute(), inner, arch=wish.arch, ws=ws) as opened:
+            yield opened
+    elif is_box(source):
+        with _fetched_from_box(source, reach, wish, ws) as opened:
+            yield opened
+    elif "/" in source and path.suffix and ":" not in source:
+        msg = f"{source}: no such file or folder"
+        raise ConfigError(msg)
+    else:
+        with saved_image(source, ws) as saved, open_sdk(saved, inner, arch=wish.arch, ws=ws) as opened:
+            yield opened
+
+
+@contextlib.contextmanager
+def _fetched_from_box(source: str, reach: Wish, wish: SdkWish, ws: Workspace) -> Iterator[Opened]:
+    """The folders of a box, as a root that has nothing else. What was here already is not sent again."""
+    if not wish.paths:
+        msg = f"{source}: which folder of the box is the SDK?"
+        raise ConfigError(msg, "--path /opt/sdk, once for each folder.")
+    with open_box(reach) as box, ws.scratch("box") as scratch:
+        with ws.log.step(f"Listing {box.title}"):
+            found = box.find([path.strip("/") for path in wish.paths])
+            files = [each for each in found if not each.link]
+            wanted = find_wanted(box, files, ws=ws)
+        if wanted.unreadable:
+            msg = f"{box.title}: /{wanted.unreadable[0]} and {len(wanted.unreadable) - 1} more may not be read there"
+            raise NotAvailable(msg, "log in as somebody who may.")
+        with ws.log.step(f"Receiving {wanted.size_bytes / 1e6:.1f} MB from {box.title}") as step:
+            digests = fetch_files(box, wanted, ws=ws, told=step.progress).digests
+        for each in found:
+            place = scratch / each.path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if each.link:
+                place.symlink_to(each.link)
+            else:
+                shutil.copyfile(held_file(digests[each.path], ws), place)
+                place.chmod(0o755 if each.executable else 0o644)
+        yield Opened(scratch, is_system=True)
+
+
+# ---- Version and licence ----
+
+
+def _require_version(chosen: Chosen, sources: tuple[str, ...]) -> str:
+    if version := sdk_version(chosen.root, chosen.seen, sources):
+        return version
+    msg = f"{sources[-1]}: neither its name nor its files tell its version"
+    raise ConfigError(msg, "say it: --version 1.2.3.")
+
+
+def _licences(chosen: Chosen) -> tuple[str, ...]:
+    return tuple(sorted((file for file in chosen.files if is_licence(file)), key=lambda name: (name.count("/"), name)))
+
+
+def _require_licence(chosen: Chosen, licence: str | None, accepted: str | None, source: str) -> SdkLicence:
+    """Raises VerificationError, with what there is to read."""
+    files = _licences(chosen)
+    name = licence or licence_name(chosen.root, chosen.seen)
+    if accepted and (not name or _same(accepted, name)):
+        return SdkLicence(name=accepted, accepted_by=_user(), accepted_on=date.today(), files=files)
+    called = f"'{name}'" if name else "whose name its files do not tell"
+    texts = f"its texts: {', '.join(files)}" if files else "no text of it is among the files that would be taken"
+    msg = f"{source}: its licence, {called}, has not been accepted; {texts}"
+    if accepted:
+        msg = f"{source}: the licence is called '{name}', and '{accepted}' was accepted; {texts}"
+    read = "--show-licence prints them" if files else "read it where the SDK came from"
+    raise VerificationError(msg, f"{read}; if you agree: --accept-licence '{name or 'NAME'}'.")
+
+
+def _same(accepted: str, name: str) -> bool:
+    return " ".join(accepted.split()).casefold() == " ".join(name.split()).casefold()
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return "unknown"
+
+
+def _print_licences(chosen: Chosen, source: str) -> None:
+    files = _licences(chosen)
+    if not files:
+        msg = f"{source}: no licence text is among the files that would be taken"
+        raise NotAvailable(msg, "read it where the SDK came from.")
+    for file in files:
+        click.echo(f"==== {file} ====\n{read_text(chosen.root / file).rstrip()}\n")
+
+
+def _show(imported: Imported, chosen: Chosen, product: Path, file: Path, as_json: bool, ws: Workspace) -> None:
+    lacks = lacking(imported.sdk, load_backend_functions(ws))
+    document = document_of(imported.sdk, product, lacks)
+    if as_json:
+        more = {"layout": imported.layout, "links_left_out": chosen.nowhere, "doubles": imported.doubles}
+        print_json({**document, "recipe": str(file), **more})
+        return
+    for words, names in (
+        ("links left out that lead to nothing that was taken", chosen.nowhere),
+        ("libraries left out, because another file has their name", imported.doubles),
+    ):
+        if names:
+            click.echo(f"{len(names)} {words}: {', '.join(names[:5])}")
+    if imported.layout:
+        click.echo(
+            f"recognised as {imported.layout}: {', '.join(imported.sdk.recipe.cmake_variables)} is set in builds"
+        )
+    echo_sdk(imported.sdk, product, lacks)
+    click.echo(f"{file}: {imported.sdk.lock.files} files, {imported.sdk.lock.size_bytes / 1e6:.0f} MB")
