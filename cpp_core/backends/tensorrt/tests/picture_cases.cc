@@ -27,7 +27,9 @@ class Dice {
     state_ ^= state_ << 5;
     return state_;
   }
-  std::int32_t below(std::int32_t count) { return static_cast<std::int32_t>(next() % static_cast<std::uint32_t>(count)); }
+  std::int32_t below(std::int32_t count) {
+    return static_cast<std::int32_t>(next() % static_cast<std::uint32_t>(count));
+  }
   std::int32_t between(std::int32_t low, std::int32_t high) { return low + below(high - low + 1); }
 
  private:
@@ -48,7 +50,9 @@ void fill_samples(PictureCase& item, Dice& dice, std::int32_t max_gap) {
   }
   item.samples.resize(total);
   for (std::uint8_t& sample : item.samples) sample = static_cast<std::uint8_t>(dice.next() >> 8);
-  for (int plane = 0; plane < plane_count(picture); ++plane) picture.planes[plane] = item.samples.data() + offsets[plane];
+  for (int plane = 0; plane < plane_count(picture); ++plane) {
+    picture.planes[plane] = item.samples.data() + offsets[plane];
+  }
 }
 
 Frame frame_of(const abi::Picture& picture) {
