@@ -1,17 +1,16 @@
 // The module's device code on a real GPU: does it do what the core does, and how fast.
-// gpu_check [FOLDER WITH JPEG FILES]. Needs an NVIDIA driver, and nvJPEG (libnvjpeg.so.N) on the loader's path.
+// gpu_check [FOLDER WITH JPEG FILES [PICTURES]]. Needs an NVIDIA driver, and nvJPEG (libnvjpeg.so.N) on the loader's path.
 #include "tests/gpu_check.h"
 
 #include <cstdio>
+#include <cstdlib>
 
 namespace {
 
 using namespace edgecore;
 using namespace edgecore::tensorrt;
 
-constexpr int kCases = 3000;
-
-int run(const char* folder) {
+int run(const char* folder, int cases) {
   abi::Error error;
   Driver driver;
   Gpu gpu;
@@ -24,7 +23,7 @@ int run(const char* folder) {
   std::printf("%s, sm_%d, %d multiprocessors, driver for CUDA %d.%d, %s\n", gpu.title().c_str(), gpu.capability(),
               gpu.multiprocessors(), driver.version() / 1000, driver.version() % 1000 / 10,
               gpu.shares_memory() ? "shares the CPU's memory" : "memory of its own");
-  int failures = check_pictures(kernels, kCases);
+  int failures = check_pictures(kernels, cases);
   failures += check_jpeg(driver, folder);
   failures += measure(kernels);
   std::printf("%d failures\n", failures);
@@ -33,4 +32,7 @@ int run(const char* folder) {
 
 }  // namespace
 
-int main(int argc, char** argv) { return run(argc > 1 ? argv[1] : nullptr); }
+int main(int argc, char** argv) {
+  constexpr int kCases = 3000;
+  return run(argc > 1 ? argv[1] : nullptr, argc > 2 ? std::atoi(argv[2]) : kCases);
+}
