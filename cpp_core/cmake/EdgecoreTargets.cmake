@@ -56,6 +56,7 @@ function(edgecore_add_stub backend soname)
       PREFIX ""
       SUFFIX ""
       NO_SONAME ON
+      INSTALL_RPATH "$ORIGIN" # one stand-in may need another beside it
       OUTPUT_NAME "${soname}"
       LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/share/edgecore/stubs/${arg_STUB_FOLDER}"
   )
