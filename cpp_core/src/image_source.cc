@@ -7,7 +7,10 @@
 #include <utility>
 #include <vector>
 
+#include "edgecore/backend.h"
+#include "edgecore/decoder.h"
 #include "edgecore/jpeg.h"
+#include "file_bytes.h"
 #include "selection.h"
 
 namespace edgecore {
@@ -38,10 +41,36 @@ Result<std::vector<fs::path>> list_images(const fs::path& directory) {
   return images;
 }
 
+/// One JPEG through a backend's decoder, which may give its picture only once it knows that nothing follows.
+Result<Frame> decode(Decoder& decoder, const fs::path& path) {
+  const auto in_file = [&](const Error& error) { return Error{error.code, path.string() + ": " + error.message, error.hint}; };
+  const Result<std::vector<std::uint8_t>> bytes = read_bytes(path);
+  if (!bytes) return bytes.error();
+  if (Status pushed = decoder.push(bytes->data(), bytes->size(), 0); !pushed) return in_file(pushed.error());
+  Result<std::optional<Frame>> frame = decoder.pull();
+  if (frame && !frame->has_value()) {
+    if (Status ended = decoder.push(nullptr, 0, 0); !ended) return in_file(ended.error());
+    frame = decoder.pull();
+  }
+  if (!frame) return in_file(frame.error());
+  if (!frame->has_value()) return Error{Code::kCorrupt, path.string() + ": the decoder finds no picture in it", ""};
+  return **std::move(frame);
+}
+
+Result<std::optional<Decoder>> open_jpeg_decoder(const SourceRequest& request) {
+  if (request.decoder.empty()) return std::optional<Decoder>();
+  const Result<Backend> backend = open_backend(request.decoder, request.backends);
+  if (!backend) return backend.error();
+  Result<Decoder> decoder = backend->open_decoder(Codec::kJpeg, request.decoder_device);
+  if (!decoder) return decoder.error();
+  return std::optional<Decoder>(*std::move(decoder));
+}
+
 class ImageSource final : public Source {
  public:
-  ImageSource(std::string uri, std::vector<fs::path> images, Selection selection)
-      : uri_(std::move(uri)), images_(std::move(images)), selection_(std::move(selection)) {}
+  /// decoder: nullopt for the CPU's.
+  ImageSource(std::string uri, std::vector<fs::path> images, Selection selection, std::optional<Decoder> decoder)
+      : uri_(std::move(uri)), images_(std::move(images)), selection_(std::move(selection)), decoder_(std::move(decoder)) {}
 
   Result<std::optional<Frame>> next() override {
     while (!selection_.done() && next_ < images_.size()) {
@@ -57,8 +86,8 @@ class ImageSource final : public Source {
   }
 
  private:
-  Result<std::optional<Frame>> read(std::size_t at) const {
-    Result<Frame> frame = read_jpeg(images_[at]);
+  Result<std::optional<Frame>> read(std::size_t at) {
+    Result<Frame> frame = decoder_ ? decode(*decoder_, images_[at]) : read_jpeg(images_[at]);
     if (!frame) return frame.error();
     frame->index = static_cast<std::int64_t>(at);
     return std::optional<Frame>(std::move(*frame));
@@ -67,6 +96,7 @@ class ImageSource final : public Source {
   std::string uri_;
   std::vector<fs::path> images_;
   Selection selection_;
+  std::optional<Decoder> decoder_;
   std::size_t next_ = 0;
 };
 
@@ -82,8 +112,10 @@ Result<std::unique_ptr<Source>> open_image_source(const SourceRequest& request) 
     if (!listed) return listed.error();
     images = std::move(*listed);
   }
+  Result<std::optional<Decoder>> decoder = open_jpeg_decoder(request);
+  if (!decoder) return decoder.error();
   return std::unique_ptr<Source>(
-      std::make_unique<ImageSource>(request.uri, std::move(images), std::move(*selection)));
+      std::make_unique<ImageSource>(request.uri, std::move(images), std::move(*selection), *std::move(decoder)));
 }
 
 bool has_jpeg_magic(const fs::path& path) {

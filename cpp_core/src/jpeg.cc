@@ -5,12 +5,10 @@
 #include <turbojpeg.h>
 
 #include <array>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <optional>
+
+#include "file_bytes.h"
 
 namespace edgecore {
 namespace {
@@ -32,14 +30,6 @@ Error corrupt(const std::filesystem::path& path, const std::string& problem) {
 Error unsupported(const std::filesystem::path& path, const std::string& what) {
   return {Code::kUnsupported, path.string() + ": JPEG with " + what + " is not supported",
           "save it as YCbCr or gray with 4:2:0, 4:2:2, 4:4:0 or 4:4:4 sampling"};
-}
-
-Result<Bytes> read_bytes(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return Error{Code::kNotFound, path.string() + ": " + std::strerror(errno), ""};
-  Bytes bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  if (file.bad()) return Error{Code::kCorrupt, path.string() + ": cannot be read to its end", ""};
-  return bytes;
 }
 
 struct Sampling {

@@ -57,7 +57,15 @@ std::string to_json(const Timings& timings) {
 }
 
 std::string to_json(const Digests& digests) {
-  return "{\"frame\": \"" + hex16(digests.frame) + "\", \"tensor\": \"" + hex16(digests.tensor) + "\"}";
+  const std::string tensor = digests.tensor ? "\"" + hex16(*digests.tensor) + "\"" : "null";
+  return "{\"frame\": \"" + hex16(digests.frame) + "\", \"tensor\": " + tensor + "}";
+}
+
+std::string to_json(const CopyCounts& copies) {
+  return "{\"to_device\": " + std::to_string(copies.to_device) +
+         ", \"to_device_bytes\": " + std::to_string(copies.to_device_bytes) +
+         ", \"to_host\": " + std::to_string(copies.to_host) +
+         ", \"to_host_bytes\": " + std::to_string(copies.to_host_bytes) + "}";
 }
 
 }  // namespace
@@ -84,7 +92,8 @@ std::string to_json(const FrameResult& result, const std::vector<std::string>& l
   }
   return "{\"frame\": " + std::to_string(result.frame.index) + ", \"pts_us\": " + std::to_string(result.frame.pts_us) +
          ", \"detections\": [" + detections + "], \"timings_us\": " + to_json(result.timings) +
-         (result.digests ? ", \"digests\": " + to_json(*result.digests) : "") + "}";
+         (result.digests ? ", \"digests\": " + to_json(*result.digests) : "") +
+         (result.copies ? ", \"copies\": " + to_json(*result.copies) : "") + "}";
 }
 
 }  // namespace edgecore

@@ -22,6 +22,7 @@ void read_source(yaml::Map source, SourceRequest& request) {
   source.read("limit", request.limit, std::int64_t{0}, std::numeric_limits<std::int64_t>::max());
   source.read("loop", request.loop);
   source.read("threads", request.threads, 1, kMaxThreads);
+  source.read("decoder", request.decoder);
   const auto& frames = request.frames;
   const bool rising = std::adjacent_find(frames.begin(), frames.end(), std::greater_equal<>()) == frames.end();
   if (!rising || (!frames.empty() && frames.front() < 0)) {
@@ -35,10 +36,11 @@ void read_source(yaml::Map source, SourceRequest& request) {
   }
 }
 
-void read_engine(yaml::Map engine, EngineRequest& request) {
+void read_engine(yaml::Map engine, EngineRequest& request, std::int32_t& in_flight) {
   engine.read("device", request.device, 0, std::numeric_limits<std::int32_t>::max());
   engine.read("threads", request.threads, 1, kMaxThreads);
   engine.read("options", request.options);
+  engine.read("in_flight", in_flight, 1, kMaxDepth);
 }
 
 /// A relative path means: beside the file that says it.
@@ -59,7 +61,7 @@ Result<PipelineConfig> load_pipeline_config(const fs::path& path) {
   read_source(root.map("source"), config.source);
   root.require("model", model);
   root.read("backend", config.backend);
-  read_engine(root.map("engine"), config.engine);
+  read_engine(root.map("engine"), config.engine, config.in_flight);
   root.read("annotate", annotate);
   root.read("digests", config.digests);
   if (Status status = document->finish(); !status) return status.error();

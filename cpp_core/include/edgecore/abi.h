@@ -143,7 +143,7 @@ class Engine {
 
   /// Makes input 0 from a picture where the engine's own memory is, for this slot's next submit(). kUnsupported: not
   /// this picture or not on this device; the core then does it on the CPU. The tensor is the engine's, valid until
-  /// the slot's wait(); its place may be kDevice.
+  /// the slot's wait(); its place may be kDevice. The picture stays as it is until then, too.
   virtual Code prepare(std::int32_t slot, const Picture& picture, const PictureInput& wish, Tensor* input,
                        Error* error) noexcept = 0;
 

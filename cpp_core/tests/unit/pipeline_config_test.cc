@@ -37,6 +37,8 @@ TEST_CASE("a short pipeline: paths lie beside the file, the rest has defaults") 
   CHECK(config->annotate.empty());
   CHECK_FALSE(config->digests);
   CHECK(config->engine.threads == 1);
+  CHECK(config->in_flight == 0);
+  CHECK(config->source.decoder.empty());
   CHECK(config->source.frames.empty());
   CHECK(config->source.limit == 0);
   CHECK_FALSE(config->source.loop);
@@ -46,10 +48,10 @@ TEST_CASE("a full pipeline: every key arrives") {
   const test::ScratchFolder folder;
   const auto config = load(
       folder,
-      "source: {uri: 'rtsp://camera/1', frames: [0, 30, 31], limit: 2, threads: 3}\n"
+      "source: {uri: 'rtsp://camera/1', frames: [0, 30, 31], limit: 2, threads: 3, decoder: acme}\n"
       "model: /models/face.yaml\n"
       "backend: acme\n"
-      "engine: {device: 1, threads: 2, options: {precision: fp16}}\n"
+      "engine: {device: 1, threads: 2, in_flight: 3, options: {precision: fp16}}\n"
       "annotate: ../seen\n"
       "digests: true\n");
   REQUIRE(config.ok());
@@ -61,6 +63,8 @@ TEST_CASE("a full pipeline: every key arrives") {
   CHECK(config->backend == "acme");
   CHECK(config->engine.device == 1);
   CHECK(config->engine.threads == 2);
+  CHECK(config->in_flight == 3);
+  CHECK(config->source.decoder == "acme");
   CHECK(config->engine.options == Options{{"precision", "fp16"}});
   CHECK(config->annotate == folder.path().parent_path() / "seen");
   CHECK(config->digests);
@@ -76,6 +80,10 @@ TEST_CASE("what a person mistypes is named with its line") {
   CHECK(refused("source: {uri: a.mp4, limit: -1}\nmodel: m.yaml\n").find("source.limit") != std::string::npos);
   CHECK(refused("source: {uri: a.mp4}\nmodel: m.yaml\nengine: {threads: many}\n").find("engine.threads") !=
         std::string::npos);
+  for (const char* in_flight : {"0", "17"}) {
+    CHECK(refused(std::string("source: {uri: a.mp4}\nmodel: m.yaml\nengine: {in_flight: ") + in_flight + "}\n")
+              .find("engine.in_flight") != std::string::npos);
+  }
 }
 
 TEST_CASE("frames are rising and start at 0 or later") {
