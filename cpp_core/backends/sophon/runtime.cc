@@ -1,5 +1,6 @@
 #include "runtime.h"
 
+#include <climits>
 #include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
