@@ -4,6 +4,9 @@
 #include <charconv>
 #include <cmath>
 #include <cstdint>
+#include <iomanip>
+#include <locale>
+#include <sstream>
 
 #include "edgecore/pipeline.h"
 #include "utf8.h"
@@ -78,11 +81,19 @@ std::string json_string(std::string_view text) {
 
 std::string json_number(float value, int decimals) {
   if (!std::isfinite(value)) return "null";
+  value += 0.0F;  // turns -0 into 0
+#if defined(_GLIBCXX_RELEASE) && _GLIBCXX_RELEASE < 11
+  // libstdc++ writes floating point numbers from GCC 11 on. The same digits, slower, whatever the process' locale is.
+  std::ostringstream digits;
+  digits.imbue(std::locale::classic());
+  digits << std::fixed << std::setprecision(decimals) << value;
+  return digits.str();
+#else
   std::array<char, 64> digits{};  // FLT_MAX has 39 before the point
-  // + 0.0F turns -0 into 0.
   const auto end =
-      std::to_chars(digits.data(), digits.data() + digits.size(), value + 0.0F, std::chars_format::fixed, decimals);
+      std::to_chars(digits.data(), digits.data() + digits.size(), value, std::chars_format::fixed, decimals);
   return {digits.data(), end.ptr};
+#endif
 }
 
 std::string to_json(const FrameResult& result, const std::vector<std::string>& labels) {
