@@ -42,6 +42,7 @@ CODES: dict[str, Code] = {
     "A118": Code("uses the other std::string ABI than the library it calls", "load"),
     "A119": Code("opens a library by name that is neither bundled nor on the box", "policy"),
     "A136": Code("a link leads nowhere", "load"),
+    "A138": Code("is a file of an SDK that must not ship", "policy"),
     # Instructions
     "A111": Code("uses instructions that the box's CPU lacks", "load"),
     "A112": Code("may use instructions that the box's CPU lacks", "policy"),

@@ -16,6 +16,7 @@ from edgebuild.audit.machine import check_machine, check_static_tls, wrong_machi
 from edgebuild.audit.models import check_models
 from edgebuild.audit.other import check_others, check_paths
 from edgebuild.audit.python import check_python
+from edgebuild.audit.sdk import Shipping, check_withheld
 from edgebuild.audit.symbols import check_symbols
 from edgebuild.audit.waivers import apply_waivers
 from edgebuild.collecting import without_collecting
@@ -23,6 +24,7 @@ from edgebuild.model.contract import Provided, Waiver
 from edgebuild.model.finding import Finding
 from edgebuild.model.tree import TreeFacts
 
+_NO_SDK = Shipping()
 _SEVERITIES = ("error", "unknown", "advice")
 
 
@@ -34,16 +36,17 @@ def audit(
     needs: Needs = MappingProxyType({}),
     waivers: Sequence[Waiver] = (),
     today: date | None = None,
+    shipping: Shipping = _NO_SDK,
 ) -> tuple[Finding, ...]:
     """Everything that would stop these files on a box of this contract, worst first; advice last.
 
     floor: glibc version that everything of ours is linked for, with no other runtime ("": an artifact of others).
     needs: what bundled libraries of others may need instead: file -> {"GLIBC": "2.28", "GLIBCXX": "3.4.22"}.
     A fact that the contract does not state gives a finding of severity "unknown".
-    today: for the waivers' last days.
+    today: for the waivers' last days. shipping: of vendors' SDKs, at the ship gate.
     """
     with without_collecting():
-        found = tuple(dict.fromkeys(_findings(tree, provided, floor, needs)))
+        found = tuple(dict.fromkeys(_findings(tree, provided, floor, needs, shipping)))
     if not tree.elves and not tree.others and not _is_for_any_machine(tree) and not (tree.wheel and refusals(found)):
         hint = "is this the right folder? Archives and wheels in one are not opened: name them one by one."
         return (Finding(code="A100", file="", message="no ELF file found", hint=hint),)
@@ -56,7 +59,7 @@ def _is_for_any_machine(tree: TreeFacts) -> bool:
     return tree.wheel is not None and all(tag.endswith("-none-any") for tag in tree.wheel.tags)
 
 
-def _findings(tree: TreeFacts, provided: Provided, floor: str, needs: Needs) -> Iterator[Finding]:
+def _findings(tree: TreeFacts, provided: Provided, floor: str, needs: Needs, shipping: Shipping) -> Iterator[Finding]:
     inside = contract_inside(tree, provided) if tree.image else provided
     for elf in tree.elves:
         yield from wrong_machine(elf, inside.contract)
@@ -72,12 +75,13 @@ def _findings(tree: TreeFacts, provided: Provided, floor: str, needs: Needs) -> 
         yield from check_copies(process)
         yield from check_static_tls(process)
     if floor:
-        yield from check_floor(loader, floor, needs)
+        yield from check_floor(loader, floor, needs, shipping.linked_libraries)
     yield from check_isa(tree, inside)
     yield from check_python(whole, inside)
     yield from check_others(tree, inside)
     yield from check_paths(tree, own=bool(floor), foreign=needs)
     yield from check_models(tree, inside)
+    yield from check_withheld(whole, shipping)
     if tree.image:
         yield from check_image(whole, provided)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 
 from edgebuild.audit.finding import box, finding, glibc_of, name_node
@@ -133,20 +133,24 @@ def _example(node: str, symbols: tuple[str, ...]) -> str:
 # ---- Floor ----
 
 
-def check_floor(loader: Loader, floor: str, needs: Needs) -> Iterator[Finding]:
-    """What is linked above the floor of everything of ours. What bundled libraries define is always allowed."""
+def check_floor(loader: Loader, floor: str, needs: Needs, others: Collection[str] = frozenset()) -> Iterator[Finding]:
+    """What is linked above the floor of everything of ours. What bundled libraries define is always allowed.
+
+    others: libraries of vendors' SDKs, whose versions are their own.
+    """
     seen: set[str] = set()
     for process in loader.processes:
         for elf in process.bundled:
             if elf.name not in seen:
                 seen.add(elf.name)
-                yield from _above_floor(elf, needs.get(elf.name, {"GLIBC": floor}), process)
+                free = {*process.names, *others}
+                yield from _above_floor(elf, needs.get(elf.name, {"GLIBC": floor}), free)
 
 
-def _above_floor(elf: ElfFacts, limits: Mapping[str, str], process: Process) -> Iterator[Finding]:
-    """limits: highest version per node family; others are not allowed."""
+def _above_floor(elf: ElfFacts, limits: Mapping[str, str], free: Collection[str]) -> Iterator[Finding]:
+    """limits: highest version per node family; others are not allowed. free: libraries that may have any versions."""
     for library, nodes in elf.needed_versions.items():
-        if library in process.names:
+        if library in free:
             continue
         for name, symbols in nodes.items():
             node = VersionNode.parse(name)

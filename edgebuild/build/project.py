@@ -10,11 +10,13 @@ from pathlib import Path
 from edgebuild.audit.origin import link_maps
 from edgebuild.build import cmake
 from edgebuild.build.conan import prefixes_of, provide_project_deps
+from edgebuild.build.sdk import cmake_variables, prefixes_of_sdk, provide_sdk, sdk_digest
 from edgebuild.digest import digest_files, digest_of, digest_tree
 from edgebuild.elf import read_elves
 from edgebuild.errors import BuildError, ConfigError
 from edgebuild.model.product import Toolchain
 from edgebuild.model.project import Project, command_words
+from edgebuild.model.sdk import Sdk
 from edgebuild.model.target import TargetSpec
 from edgebuild.run import Command, Runner
 from edgebuild.workspace import Workspace, write_atomic
@@ -37,7 +39,14 @@ _SDK = (
 
 
 def provide_project(
-    project: Project, folder: Path, target: TargetSpec, toolchain: Toolchain, *, ws: Workspace, run: Runner
+    project: Project,
+    folder: Path,
+    target: TargetSpec,
+    toolchain: Toolchain,
+    sdks: tuple[Sdk, ...] = (),
+    *,
+    ws: Workspace,
+    run: Runner,
 ) -> Path:
     """The project compiled and installed, with the shared libraries it needs in lib/: a folder in the cache.
 
@@ -45,8 +54,12 @@ def provide_project(
     Raises ConfigError (edgebuild.yaml names a program that is not installed), NotAvailable, BuildError.
     """
     deps = _provide_libraries(project, folder, target, toolchain, ws=ws, run=run)
-    tree = ws.build_tree(f"{project.name}-{toolchain.variant or toolchain.name}-{toolchain.arch.name}")
-    variables = _variables(project)
+    made = {sdk.name: provide_sdk(sdk, ws=ws) for sdk in sdks}
+    tree = ws.build_tree("-".join([project.name, toolchain.variant or toolchain.name, toolchain.arch.name, *made]))
+    variables: dict[str, str] = {}
+    for sdk in sdks:
+        variables |= cmake_variables(sdk, made[sdk.name])
+    variables |= _variables(project)
     root, files = source_files(project, folder, ws=ws, run=run)
     sources = digest_files(root, files)
     key = digest_of(
@@ -55,6 +68,7 @@ def provide_project(
             project.source.cmake,
             toolchain.digest,
             deps.name if deps else "",
+            [[sdk_digest(sdk), sdk.is_bundled] for sdk in sdks],
             sorted(variables.items()),
             digest_tree(_HERE, only=_MAKERS),
         ]
@@ -62,7 +76,10 @@ def provide_project(
 
     def make(product: Path) -> None:
         log_file = ws.log_file(f"{tree.name}-{key[:8]}")
-        toolchain_file = _prepare_tree(tree, folder, project, toolchain, deps, ws=ws)
+        prefixes = prefixes_of(deps) if deps else ()
+        prefixes += tuple(each for sdk in sdks for each in prefixes_of_sdk(sdk, made[sdk.name]))
+        libraries = tuple(made[sdk.name] / "prefix/lib" for sdk in sdks)
+        toolchain_file = _prepare_tree(tree, folder, project, toolchain, prefixes, libraries, ws=ws)
         source = folder / project.source.cmake
         run(cmake.configure_command(source, tree, toolchain_file, variables), log_file=log_file)
         run(cmake.build_command(tree), log_file=log_file)
@@ -70,6 +87,9 @@ def provide_project(
             run(cmake.install_all_command(tree, installed), log_file=log_file)
             _move_prefix(installed, product)
         lay_out(product, source, project.name, deps)
+        for sdk in sdks:
+            if sdk.is_bundled:
+                bundle_sdk(product, sdk, made[sdk.name])
         # It would be kept as made from what they were. What the build itself adds to its sources does no harm.
         if digest_files(root, (file for file in files if os.path.lexists(file))) != sources:
             msg = f"{project.name}: its sources changed while they were compiled"
@@ -145,6 +165,18 @@ def bundle_libraries(stage: Path, libraries: Path) -> None:
             shutil.copy2(library, stage / "lib" / library.name)
 
 
+def bundle_sdk(stage: Path, sdk: Sdk, product: Path) -> None:
+    """What the staged files need of an SDK that may ship, and its licence where that is so."""
+    before = {path.name for path in stage.glob("lib/*")}
+    bundle_libraries(stage, product / "prefix/lib")
+    if {path.name for path in stage.glob("lib/*")} == before:
+        return
+    for text in sdk.recipe.licence.files:
+        place = stage / _LICENCES / sdk.name / Path(text).name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(product / "root" / text, place)
+
+
 def require_programs(project: Project, stage: Path) -> None:
     """What `run` and `health.cmd` start has to be there. Raises ConfigError."""
     commands = {"run": project.run, "health.cmd": project.health.cmd if project.health else ""}
@@ -181,13 +213,22 @@ def _variables(project: Project) -> dict[str, str]:
 
 
 def _prepare_tree(
-    tree: Path, folder: Path, project: Project, toolchain: Toolchain, deps: Path | None, *, ws: Workspace
+    tree: Path,
+    folder: Path,
+    project: Project,
+    toolchain: Toolchain,
+    prefixes: tuple[Path, ...],
+    sdk_libraries: tuple[Path, ...],
+    *,
+    ws: Workspace,
 ) -> Path:
     """The toolchain file in the build tree; a tree configured by another one starts anew."""
     # CMake looks on the build machine where it is given no folder at all, so there always is one.
-    prefixes = prefixes_of(deps) if deps else (tree / "no-libraries",)
+    prefixes = prefixes or (tree / "no-libraries",)
     prefix_map = {tree: "build", folder.resolve(): project.name, ws.cache: "cache"}
-    content = cmake.render_toolchain_file(toolchain, prefixes=prefixes, prefix_map=prefix_map)
+    content = cmake.render_toolchain_file(
+        toolchain, prefixes=prefixes, prefix_map=prefix_map, sdk_libraries=sdk_libraries
+    )
     toolchain_file = tree / "toolchain.cmake"
     if not toolchain_file.is_file() or toolchain_file.read_text() != content:
         shutil.rmtree(tree, ignore_errors=True)

@@ -16,7 +16,8 @@ from edgebuild.build.pack import PackedFile, pack
 from edgebuild.build.sdk_choose import Chosen
 from edgebuild.build.sdk_read import binaries_of, include_folders, libraries_of
 from edgebuild.build.sdk_view import layout_files, recognise, write_view
-from edgebuild.digest import digest_of, digest_tree
+from edgebuild.digest import digest_of, digest_tree, sha256_file
+from edgebuild.elf import highest_versions, read_elves
 from edgebuild.errors import NotAvailable, VerificationError
 from edgebuild.fetch import cached_path, fetch, verify
 from edgebuild.model.recipe import Download
@@ -118,6 +119,13 @@ def keep_archive(sdk: Sdk, file: Path, *, ws: Workspace) -> None:
     with ws.scratch("archive") as scratch:
         shutil.copyfile(file, scratch / place.name)
         (scratch / place.name).replace(place)
+
+
+def needs_of_bundled(stage: Path, sdks: Sequence[Sdk]) -> dict[str, dict[str, str]]:
+    """File of the stage -> what it needs, for those that came out of an SDK: no floor of ours is about them."""
+    libraries = {library.sha256 for sdk in sdks for library in sdk.lock.libraries}
+    elves = read_elves(stage) if libraries else ()
+    return {elf.name: highest_versions(elf) for elf in elves if sha256_file(stage / elf.name) in libraries}
 
 
 def lacking(sdk: Sdk, backends: Mapping[str, BackendFunctions]) -> tuple[Lacking, ...]:

@@ -19,6 +19,7 @@ from edgebuild.unpack import make_merged_usr, unpack_deb, unpack_tar, unpack_zip
 from edgebuild.workspace import Workspace
 
 _DEB_MAGIC = b"!<arch>\ndebian-binary"
+_PACKAGES = (".deb", ".whl")  # a folder of these is a set that belongs together
 _ARCHIVES = (".tar", ".gz", ".tgz", ".xz", ".txz", ".bz2", ".tbz2", ".zst", ".zip", ".whl", ".deb", ".run")
 
 
@@ -55,7 +56,7 @@ def open_sdk(
 def _open(source: Path, root: Path, wanted: str, arch: ArchName | None, ws: Workspace) -> Opened:
     """wanted: the one file that is, "" for all."""
     if source.is_dir() and not is_image_layout(source):
-        packages = sorted(source.glob("*.deb"))
+        packages = sorted(path for path in source.iterdir() if path.suffix in _PACKAGES)
         return _open_packages(packages, root, ws) if packages else Opened(source)
     with ws.log.step(f"Unpacking {source.name}"):
         root.mkdir()
@@ -68,10 +69,15 @@ def _open(source: Path, root: Path, wanted: str, arch: ArchName | None, ws: Work
 def _open_packages(packages: Sequence[Path], root: Path, ws: Workspace) -> Opened:
     """Into one root, as they would be installed."""
     absolute: dict[str, str] = {}
-    make_merged_usr(root)
+    root.mkdir()
+    if any(package.suffix == ".deb" for package in packages):
+        make_merged_usr(root)
     with ws.log.step(f"Unpacking {len(packages)} packages"):
         for package in packages:
-            unpack_deb(package, root, absolute=absolute)
+            if package.suffix == ".deb":
+                unpack_deb(package, root, absolute=absolute)
+            else:
+                unpack_zip(package, root, absolute=absolute)
     return Opened(root, is_system=True, absolute=absolute)
 
 

@@ -50,8 +50,9 @@ def licence_name(root: Path, files: Sequence[str]) -> str:
 
 def sdk_title(root: Path, files: Sequence[str], source: str) -> str:
     """What its metadata calls it, else its file's name without version and endings."""
-    if name := next((fields["Name"] for fields in _metadata(root, files) if fields.get("Name")), ""):
-        return name
+    names = {fields["Name"] for fields in _metadata(root, files) if fields.get("Name")}
+    if len(names) == 1:
+        return names.pop()
     last = posixpath.basename(source.rstrip("/"))
     return _IN_NAME.split(last)[0].split(".")[0] or last
 

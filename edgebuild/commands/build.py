@@ -27,6 +27,7 @@ from edgebuild.commands.report import (
 )
 from edgebuild.commands.stages import Request, build
 from edgebuild.config.project import project_version
+from edgebuild.config.sdk import sdks_for, withheld_sdks
 from edgebuild.config.targets import load_target, resolve_names
 from edgebuild.errors import ConfigError
 from edgebuild.model.cost import since, spent
@@ -81,7 +82,8 @@ def command(
         wished, where = (asked, "--toolchain") if asked else (project.toolchain_of(name), PROJECT_FILE)
         spec = load_target(name, ctx.ws, wished=wished, where=where if wished else "")
         wanted = formats or project.formats_of(name, has_base=spec.image is not None)
-        request = Request(spec, project, folder, version, wanted)
+        sdks = sdks_for(spec.row.sdk, project.sdk, name, spec.arch.name, ctx.ws)
+        request = Request(spec, project, folder, version, wanted, sdks, withheld_sdks(ctx.ws))
         requests.append(without_distribution(request) if core_only else request)
     for request in requests:
         require_packable(request, explicit=bool(formats))

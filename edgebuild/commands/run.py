@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
 from edgebuild.build.emulate import beyond_box, emulated_command, emulated_python
+from edgebuild.build.sdk import provide_sdk
 from edgebuild.build.sysroot import provide_sysroot
 from edgebuild.commands.artifact import load_artifact, verify_product
-from edgebuild.commands.context import Context, target_option
+from edgebuild.commands.context import Context, current_project, target_option
 from edgebuild.commands.run_image import parse_mount, run_image
+from edgebuild.config.sdk import sdks_for
 from edgebuild.config.targets import load_sysroot, load_target, resolve_names
 from edgebuild.digest import digest_of
 from edgebuild.errors import ConfigError, NotAvailable
@@ -74,7 +77,7 @@ def command(
         shell = python_command(spec, artifact, root, argv, python_path, timeout_s, ctx.ws)
     else:
         tree = unpacked(artifact, ("tarball", "tests") if tests else ("tarball",), ctx.ws)
-        shell = program_command(spec, root, tree, argv, timeout_s, ctx.ws)
+        shell = program_command(spec, root, tree, argv, timeout_s, ctx.ws, sdks_of_box(spec, ctx.ws))
     click.get_current_context().exit(stream(shell))
 
 
@@ -112,16 +115,30 @@ def unpacked(artifact: Artifact, kinds: tuple[str, ...], ws: Workspace) -> Path:
 
 
 def program_command(
-    spec: TargetSpec, root: Sysroot | None, tree: Path, argv: tuple[str, ...], timeout_s: float, ws: Workspace
+    spec: TargetSpec,
+    root: Sysroot | None,
+    tree: Path,
+    argv: tuple[str, ...],
+    timeout_s: float,
+    ws: Workspace,
+    libraries: tuple[Path, ...] = (),
 ) -> Command:
-    """argv[0] is looked for in the artifact first, then in the root."""
+    """argv[0] is looked for in the artifact first, then in the root. libraries: folders that the box's loader knows."""
     inside = tree / argv[0]
     program = str(inside) if not argv[0].startswith("/") and inside.is_file() else argv[0]
     if not Path(program).is_absolute():
         known = ", ".join(sorted(path.name for path in (tree / "bin").glob("*"))) or "nothing"
         msg = f"{argv[0]}: the artifact of '{spec.name}' has no such program"
         raise ConfigError(msg, f"in its bin/: {known}.")
-    return emulated_command(spec.arch, spec.contract, root, (program, *argv[1:]), ws=ws, timeout_s=timeout_s)
+    env = {"LD_LIBRARY_PATH": os.pathsep.join(map(str, libraries))} if libraries else None
+    return emulated_command(spec.arch, spec.contract, root, (program, *argv[1:]), ws=ws, env=env, timeout_s=timeout_s)
+
+
+def sdks_of_box(spec: TargetSpec, ws: Workspace) -> tuple[Path, ...]:
+    """Library folders of the SDKs that this row's boxes have, as the row or the project says."""
+    project, _ = current_project(ws)
+    sdks = sdks_for(spec.row.sdk, project.sdk, spec.name, spec.arch.name, ws)
+    return tuple(provide_sdk(sdk, ws=ws) / "prefix/lib" for sdk in sdks if sdk.on_box)
 
 
 def python_command(

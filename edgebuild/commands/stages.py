@@ -9,12 +9,14 @@ from pathlib import Path
 
 import msgspec
 
+from edgebuild.audit.sdk import Shipping
 from edgebuild.build.cmake import render_toolchain_file
 from edgebuild.build.conan import deps_digest, provide_deps
 from edgebuild.build.core import CORE_SOURCES, library_variables, provide_core
 from edgebuild.build.image_base import provide_image_base
 from edgebuild.build.project import provide_project, source_digest
 from edgebuild.build.runtime import LICENCES, MODULES, stage_runtime
+from edgebuild.build.sdk import needs_of_bundled, sdk_digest
 from edgebuild.build.sysroot import provide_sysroot, sysroot_digest
 from edgebuild.build.toolchain import provide_toolchain
 from edgebuild.commands.artifact import product_of, replace_folder, save_artifact, up_to_date
@@ -23,6 +25,7 @@ from edgebuild.digest import digest_of, digest_tree
 from edgebuild.elf import highest_versions, read_elves
 from edgebuild.model.product import Artifact, CoreTree, Product, Toolchain
 from edgebuild.model.project import Format, Project
+from edgebuild.model.sdk import Sdk
 from edgebuild.model.target import ImageSpec, PythonSpec, TargetSpec
 from edgebuild.package.debug import split_debug
 from edgebuild.package.oci import image_command, write_image
@@ -50,13 +53,18 @@ Needs = Mapping[str, Mapping[str, str]]
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for: one project for one row. folder: of edgebuild.yaml."""
+    """What is asked for: one project for one row. folder: of edgebuild.yaml.
+
+    sdks: that it is linked against. withheld: every SDK of which nothing may ship.
+    """
 
     target: TargetSpec
     project: Project
     folder: Path
     version: str
     formats: tuple[Format, ...]
+    sdks: tuple[Sdk, ...] = ()
+    withheld: tuple[Sdk, ...] = ()
 
     @property
     def stem(self) -> str:
@@ -133,6 +141,8 @@ def plan_digest(request: Request, *, ws: Workspace, run: Runner) -> str:
             "symbols": {library: sorted(names) for library, names in request.target.symbols.items()},
             "project": [msgspec.to_builtins(request.project), request.version, request.formats],
             "source": source,
+            "sdks": [[sdk_digest(sdk), sdk.on_box, sdk.recipe.redistributable] for sdk in request.sdks],
+            "withheld": [sdk.lock.tree for sdk in request.withheld],
             "driver": digest_tree(_DRIVER, only=("**/*.py", "**/*.lock")),
             "date": source_date(),
             "deps": deps_digest(ws),
@@ -160,11 +170,15 @@ def stage_core(job: Job) -> StagedCore:
 def stage_project(job: Job) -> Staged:
     """A user's own project compiled, with the libraries it needs beside it, audited."""
     request = job.request
-    built = provide_project(request.project, request.folder, job.target, job.toolchain, ws=job.ws, run=job.run)
+    built = provide_project(
+        request.project, request.folder, job.target, job.toolchain, request.sdks, ws=job.ws, run=job.run
+    )
     tree, debug = job.scratch / "stage", job.scratch / "debug"
     shutil.copytree(built, tree, symlinks=True)
-    split_and_gate(job, tree, debug, {})
-    return Staged(tree, debug, {}, {"toolchain": job.toolchain.digest, "project": built.name})
+    needs = needs_of_bundled(tree, request.sdks)
+    split_and_gate(job, tree, debug, needs)
+    made_from = {"toolchain": job.toolchain.digest, "project": built.name}
+    return Staged(tree, debug, needs, made_from | {f"sdk {sdk.name}": sdk.lock.tree for sdk in request.sdks})
 
 
 def split_and_gate(job: Job, tree: Path, debug: Path, needs: Needs) -> None:
@@ -291,6 +305,7 @@ def gate_product(job: Job, title: str, path: Path, needs: Needs, *, ours_alone: 
         floor=job.toolchain.floor if ours_alone else "",
         needs=needs,
         waivers=job.request.project.waivers,
+        shipping=Shipping(linked=job.request.sdks, withheld=job.request.withheld),
         ws=job.ws,
         run=job.run,
     )

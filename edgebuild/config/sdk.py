@@ -106,6 +106,11 @@ def sdks_for(
     return tuple(found[name] for name in sorted(found))
 
 
+def withheld_sdks(ws: Workspace) -> tuple[Sdk, ...]:
+    """Of which nothing may ship, whatever uses them."""
+    return tuple(sdk for name in sdk_names(ws) if not (sdk := load_sdk(name, ws)).recipe.redistributable)
+
+
 def load_layouts() -> tuple[SdkLayout, ...]:
     return tuple(load_yaml(path, SdkLayout) for path in sorted(_LAYOUTS.glob("*.yaml")))
 

@@ -10,6 +10,7 @@ import msgspec
 
 from edgebuild.model.contract import Waiver
 from edgebuild.model.recipe import Record
+from edgebuild.model.sdk import SdkUse
 
 Format = Literal["tarball", "image"]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$(?!\n)", max_length=40)]
@@ -74,6 +75,7 @@ class Project(Record, frozen=True):
     source: SourceSpec = SourceSpec()
     format: dict[str, Format | tuple[Format, ...]] = msgspec.field(default_factory=lambda: {"default": "tarball"})
     toolchain: dict[str, str | ToolchainWish] = msgspec.field(default_factory=dict)
+    sdk: tuple[str | SdkUse, ...] = ()  # imported SDKs that it is linked against, on rows of their architecture
     run: str = ""
     health: HealthSpec | None = None
     waivers: tuple[Waiver, ...] = ()  # findings of the audit that this project accepts for a time

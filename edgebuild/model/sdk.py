@@ -99,6 +99,11 @@ class Sdk(msgspec.Struct, frozen=True, kw_only=True):
     symbols: dict[str, frozenset[str]]
     on_box: bool = False
 
+    @property
+    def is_bundled(self) -> bool:
+        """What is linked against it takes its libraries along."""
+        return self.recipe.redistributable and not self.on_box
+
 
 class VersionRule(Record, frozen=True):
     """Where a layout says its version: the first group of `pattern` in the file at `path`, or groups joined by dots."""

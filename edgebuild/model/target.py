@@ -99,6 +99,7 @@ class TargetRow(Record, frozen=True):
     backends: tuple[str, ...]
     sysroot: str = ""  # what the toolchain compiles against, where its kind brings no C library
     roots: tuple[str, ...] = ()  # sysroots the artifact is run in under emulation; the first is the default
+    sdk: tuple[str, ...] = ()  # imported SDKs that its boxes have, for projects to link against
     image: str = ""  # container base
     container: ContainerSpec | None = None
     alias: tuple[str, ...] = ()
