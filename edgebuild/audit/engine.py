@@ -33,6 +33,7 @@ def audit(
     provided: Provided,
     *,
     floor: str = "",
+    static_runtime: bool = True,
     needs: Needs = MappingProxyType({}),
     waivers: Sequence[Waiver] = (),
     today: date | None = None,
@@ -40,13 +41,14 @@ def audit(
 ) -> tuple[Finding, ...]:
     """Everything that would stop these files on a box of this contract, worst first; advice last.
 
-    floor: glibc version that everything of ours is linked for, with no other runtime ("": an artifact of others).
+    floor: glibc version that everything of ours is linked for ("": an artifact of others). static_runtime: and it has
+    its C++ runtime inside; without, what it asks the box's libstdc++ for is between it and the contract.
     needs: what bundled libraries of others may need instead: file -> {"GLIBC": "2.28", "GLIBCXX": "3.4.22"}.
     A fact that the contract does not state gives a finding of severity "unknown".
     today: for the waivers' last days. shipping: of vendors' SDKs, at the ship gate.
     """
     with without_collecting():
-        found = tuple(dict.fromkeys(_findings(tree, provided, floor, needs, shipping)))
+        found = tuple(dict.fromkeys(_findings(tree, provided, floor, static_runtime, needs, shipping)))
     if not tree.elves and not tree.others and not _is_for_any_machine(tree) and not (tree.wheel and refusals(found)):
         hint = "is this the right folder? Archives and wheels in one are not opened: name them one by one."
         return (Finding(code="A100", file="", message="no ELF file found", hint=hint),)
@@ -59,7 +61,9 @@ def _is_for_any_machine(tree: TreeFacts) -> bool:
     return tree.wheel is not None and all(tag.endswith("-none-any") for tag in tree.wheel.tags)
 
 
-def _findings(tree: TreeFacts, provided: Provided, floor: str, needs: Needs, shipping: Shipping) -> Iterator[Finding]:
+def _findings(
+    tree: TreeFacts, provided: Provided, floor: str, static_runtime: bool, needs: Needs, shipping: Shipping
+) -> Iterator[Finding]:
     inside = contract_inside(tree, provided) if tree.image else provided
     for elf in tree.elves:
         yield from wrong_machine(elf, inside.contract)
@@ -75,7 +79,7 @@ def _findings(tree: TreeFacts, provided: Provided, floor: str, needs: Needs, shi
         yield from check_copies(process)
         yield from check_static_tls(process)
     if floor:
-        yield from check_floor(loader, floor, needs, shipping.linked_libraries)
+        yield from check_floor(loader, floor, needs, shipping.linked_libraries, static_runtime=static_runtime)
     yield from check_isa(tree, inside)
     yield from check_python(whole, inside)
     yield from check_others(tree, inside)

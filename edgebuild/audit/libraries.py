@@ -133,10 +133,13 @@ def _example(node: str, symbols: tuple[str, ...]) -> str:
 # ---- Floor ----
 
 
-def check_floor(loader: Loader, floor: str, needs: Needs, others: Collection[str] = frozenset()) -> Iterator[Finding]:
+def check_floor(
+    loader: Loader, floor: str, needs: Needs, others: Collection[str] = frozenset(), *, static_runtime: bool = True
+) -> Iterator[Finding]:
     """What is linked above the floor of everything of ours. What bundled libraries define is always allowed.
 
-    others: libraries of vendors' SDKs, whose versions are their own.
+    others: libraries of vendors' SDKs, whose versions are their own. static_runtime: ours has its C++ runtime inside;
+    without, it may ask the box's libraries for any version that the contract has (A102).
     """
     seen: set[str] = set()
     for process in loader.processes:
@@ -144,11 +147,14 @@ def check_floor(loader: Loader, floor: str, needs: Needs, others: Collection[str
             if elf.name not in seen:
                 seen.add(elf.name)
                 free = {*process.names, *others}
-                yield from _above_floor(elf, needs.get(elf.name, {"GLIBC": floor}), free)
+                limits = needs.get(elf.name, {"GLIBC": floor})
+                yield from _above_floor(elf, limits, free, alone=static_runtime or elf.name in needs)
 
 
-def _above_floor(elf: ElfFacts, limits: Mapping[str, str], free: Collection[str]) -> Iterator[Finding]:
-    """limits: highest version per node family; others are not allowed. free: libraries that may have any versions."""
+def _above_floor(elf: ElfFacts, limits: Mapping[str, str], free: Collection[str], *, alone: bool) -> Iterator[Finding]:
+    """limits: highest version per node family. alone: other families are not allowed. free: libraries that may have
+    any versions.
+    """
     for library, nodes in elf.needed_versions.items():
         if library in free:
             continue
@@ -156,6 +162,8 @@ def _above_floor(elf: ElfFacts, limits: Mapping[str, str], free: Collection[str]
             node = VersionNode.parse(name)
             limit = limits.get(node.family)
             example = _example(name, symbols)
+            if limit is None and not alone:
+                continue
             if limit is None:
                 hint = "link its runtime statically and hidden, as the rest of ours."
                 message = f"needs {name_node(name, symbols)}; nothing of {node.family} is allowed"

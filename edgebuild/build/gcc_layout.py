@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edgebuild.build.sysroot_judge import glibc_of, is_script, script_paths
 from edgebuild.build.toolchain_bin import PROGRAMS
-from edgebuild.build.toolchain_gcc import arch_of_triple
+from edgebuild.build.toolchain_gcc import arch_of_triple, link_libraries
 from edgebuild.elf import is_elf, read_elf
 from edgebuild.errors import AuditError, BuildError, ConfigError, NotAvailable, VerificationError
 from edgebuild.model.arch import Arch, host_arch
@@ -21,13 +21,14 @@ from edgebuild.run import CLEAN_BUILD_ENV, Command, Runner
 
 _TIMEOUT_S = 60
 _CXX = re.compile(r"(?P<triple>[A-Za-z0-9_]+(?:-[A-Za-z0-9_.]+){1,3})-g\+\+(?P<suffix>-\d+(?:\.\d+)*)?")
-# What compiling starts, besides bin/. Source: GCC internals, "The Compilation Driver".
-_INSIDE = ("cc1", "cc1plus", "collect2", "lto1", "lto-wrapper", "as", "ld", "ld.bfd", "ld.gold")
+# What the compiler starts. collect2 and the LTO programs start others in turn, which they find with its help only.
+_STARTED = ("cc1", "cc1plus", "as", "ld")
+_INSIDE = (*_STARTED, "collect2", "lto1", "lto-wrapper", "ld.bfd", "ld.gold")
 # Of the build machine: they have to be of one C library with its loader.
 _C_LIBRARY = re.compile(r"(ld-linux.*|libc|libm|libmvec|libdl|libpthread|librt|libresolv|libutil|libanl)\.so\.\d+")
 _LIBRARY = re.compile(r".+\.so(\.\d+)*")
 _MAX_SCRIPT_BYTES = 4096
-_SHOWN = 5
+_MAX_SAID = 400
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,11 @@ def find_compilers(root: Path, title: str, triple: str = "") -> Compilers:
     return max(best, key=lambda each: [int(part) for part in re.findall(r"\d+", each.suffix)] or [1 << 30])
 
 
-def find_layout(root: Path, compilers: Compilers, title: str, *, run: Runner) -> Found:
-    """What has to be known to use it. Raises VerificationError for what cannot be used here, with the reason."""
+def find_layout(root: Path, compilers: Compilers, title: str, *, scratch: Path, run: Runner) -> Found:
+    """What has to be known to use it. Raises VerificationError for what cannot be used here, with the reason.
+
+    scratch: an empty folder, gone afterwards.
+    """
     arch = arch_of_triple(compilers.triple)
     if arch is None:
         msg = f"{title}: compiles for {compilers.triple}, and no row is for such a machine"
@@ -86,10 +90,16 @@ def find_layout(root: Path, compilers: Compilers, title: str, *, run: Runner) ->
     programs = _programs(root, compilers, title)
     cxx = root / programs["c++"]
     started = [*(root / path for path in programs.values()), *_inside(root)]
-    own = _own_libraries(root, started, title)
-    host_libraries = tuple(sorted(path.relative_to(root).as_posix() for path in own))
-    ask = _Asking(cxx, tuple(own), run, title)
-    for program in started:
+    host_libraries = tuple(sorted(_own_libraries(root, started, title)))
+    link_libraries(scratch, root, host_libraries)
+    ask = _Asking(cxx, scratch if host_libraries else None, run, title)
+    for path in programs.values():
+        ask.start(root / path)
+    for name in _STARTED:
+        program = Path(ask(f"-print-prog-name={name}"))
+        if not program.is_absolute() or not _is_inside(program, root):
+            msg = f"{title}: its compiler would take {program} of this machine for its own '{name}'"
+            raise VerificationError(msg, "it is not whole, or it cannot be used where it was not installed.")
         ask.start(program)
     declared = ask("-print-sysroot")
     inside = bool(declared) and _is_inside(Path(declared), root) and Path(declared).is_dir()
@@ -141,15 +151,18 @@ def _inside(root: Path) -> list[Path]:
     return sorted(path for path in found if _is_inside(path, root))
 
 
-def _own_libraries(root: Path, programs: Iterable[Path], title: str) -> list[Path]:
-    """Shared libraries in the toolchain that its programs need and do not find through a RUNPATH of their own."""
+def _own_libraries(root: Path, programs: Iterable[Path], title: str) -> set[str]:
+    """Shared libraries in the toolchain that its programs need and do not find through a RUNPATH of their own.
+
+    Never the C library: it has to be of one build with the loader, which is this machine's.
+    """
     machine = host_arch()
     known: dict[str, Path] = {}
     for folder, _, names in os.walk(root):
         for name in names:
             if _LIBRARY.fullmatch(name) and not _C_LIBRARY.fullmatch(name):
                 known.setdefault(name, Path(folder, name))
-    wanted: dict[str, Path] = {}
+    wanted = set()
     waiting = [path.resolve() for path in programs]
     seen = set()
     while waiting:
@@ -167,8 +180,8 @@ def _own_libraries(root: Path, programs: Iterable[Path], title: str) -> list[Pat
             if library and is_elf(library.resolve()) and _facts(library.resolve(), title).machine == facts.machine:
                 waiting.append(library.resolve())
                 if not _finds_itself(facts, path, name):
-                    wanted[name] = library
-    return list(wanted.values())
+                    wanted.add(library.relative_to(root).as_posix())
+    return wanted
 
 
 def _finds_itself(facts: ElfFacts, path: Path, name: str) -> bool:
@@ -178,10 +191,10 @@ def _finds_itself(facts: ElfFacts, path: Path, name: str) -> bool:
 
 @dataclass(frozen=True)
 class _Asking:
-    """Starts the compiler's programs where they lie. libraries: that they do not find by themselves."""
+    """Starts the compiler's programs where they lie. libraries: folder of those that they do not find by themselves."""
 
     compiler: Path
-    libraries: tuple[Path, ...]
+    libraries: Path | None
     run: Runner
     title: str
 
@@ -192,13 +205,13 @@ class _Asking:
         self._run(program, "--version")
 
     def _run(self, program: Path, *words: str) -> str:
-        folders = dict.fromkeys(str(library.parent) for library in self.libraries)
-        env: Mapping[str, str | None] = {**CLEAN_BUILD_ENV, "LC_ALL": "C", "LD_LIBRARY_PATH": ":".join(folders) or None}
+        libraries = str(self.libraries) if self.libraries else None
+        env: Mapping[str, str | None] = {**CLEAN_BUILD_ENV, "LC_ALL": "C", "LD_LIBRARY_PATH": libraries}
         try:
             return self.run(Command(program, *words, env=env, timeout_s=_TIMEOUT_S)).stdout
         except (BuildError, NotAvailable) as err:
-            said = " ".join(err.message.split())
-            msg = f"{self.title}: its {program.name} does not run on this machine: {said[:400]}"
+            said = " ".join(err.message.replace("  | ", "").split())
+            msg = f"{self.title}: its {program.name} does not run on this machine: {said[:_MAX_SAID]}"
             raise VerificationError(
                 msg, "install what it lacks, or take one that was built for older systems."
             ) from err

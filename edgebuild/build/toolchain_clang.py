@@ -79,6 +79,7 @@ def provide_clang(spec: ToolchainSpec, arch: Arch, host: Toolchain | None, *, ws
         link_flags=recipe.link_flags,
         variant=name,
         sysroot=sysroot.root,
+        static_runtime=False,
         conan=_CONAN,
     )
 

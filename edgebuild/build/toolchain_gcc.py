@@ -6,8 +6,8 @@ its linker scripts name by places of another machine) it is told by the scripts 
 
 from __future__ import annotations
 
-import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from edgebuild.build.toolchain_bin import PROGRAMS, quoted, write_scripts
@@ -71,6 +71,7 @@ def provide_gcc(spec: ToolchainSpec, arch: Arch, host: Toolchain | None, *, ws: 
         variant=spec.name,
         sysroot=sysroot,
         roots=tuple(sorted({(tree / folder).parent for folder in layout.runtime} - {sysroot})),
+        static_runtime=False,
         conan=_in_conan(imported),
         prefix_map_flag="-ffile-prefix-map" if _major(imported) >= _WHOLE_PREFIX_MAP else "-fdebug-prefix-map",
     )
@@ -123,6 +124,12 @@ def repair_script(text: str, folder: Path) -> str:
     return re.sub(r"/\S+", lambda path: Path(path[0]).name if (folder / Path(path[0]).name).exists() else path[0], text)
 
 
+def link_libraries(folder: Path, tree: Path, libraries: Iterable[str]) -> None:
+    """A folder for LD_LIBRARY_PATH with these alone: beside them may lie a C library that no program here can use."""
+    for library in libraries:
+        (folder / Path(library).name).symlink_to((tree / library).resolve())
+
+
 def _provide_programs(name: str, digest: str, tree: Path, layout: GccLayout, title: str, *, ws: Workspace) -> Path:
     """bin/; lib/ with repaired linker scripts; host/ with links to libraries that GCC's own programs need."""
     key = digest_of([digest, layout.host_libraries, layout.scripts, str(ws.cache)])
@@ -135,9 +142,7 @@ def _provide_programs(name: str, digest: str, tree: Path, layout: GccLayout, tit
             source = tree / script
             (product / "lib" / source.name).write_text(repair_script(source.read_text(), source.parent))
         (product / "host").mkdir()
-        for library in layout.host_libraries:
-            target = os.path.relpath(tree / library, place / "host")
-            (product / "host" / Path(library).name).symlink_to(target)
+        link_libraries(product / "host", tree, layout.host_libraries)
 
     return ws.provide("toolchains", name, key, make, title)
 

@@ -32,6 +32,7 @@ def gate(
     target: TargetSpec,
     *,
     floor: str,
+    static_runtime: bool,
     needs: Needs,
     waivers: tuple[Waiver, ...],
     shipping: Shipping,
@@ -40,8 +41,8 @@ def gate(
 ) -> None:
     """Nothing leaves with a finding that refuses. Raises AuditError.
 
-    floor: of everything of ours; "" for a product that carries a distribution's files as well. needs: what bundled
-    libraries of others may need above it. shipping: of vendors' SDKs.
+    floor: of everything of ours; "" for a product that carries a distribution's files as well. static_runtime: ours
+    has its C++ runtime inside. needs: what bundled libraries of others may need above it. shipping: of vendors' SDKs.
     """
     with ws.log.step(f"Auditing {title} against contract {target.row.contract}"):
         tree = read_artifact(path, ws=ws, run=run)
@@ -51,6 +52,7 @@ def gate(
             tree,
             with_sdks_of_box(target.provided, shipping.linked),
             floor=floor,
+            static_runtime=static_runtime,
             needs=needs,
             waivers=(*target.row.waivers, *waivers),
             shipping=shipping,

@@ -303,6 +303,7 @@ def gate_product(job: Job, title: str, path: Path, needs: Needs, *, ours_alone: 
         title,
         job.target,
         floor=job.toolchain.floor if ours_alone else "",
+        static_runtime=job.toolchain.static_runtime,
         needs=needs,
         waivers=job.request.project.waivers,
         shipping=Shipping(linked=job.request.sdks, withheld=job.request.withheld),

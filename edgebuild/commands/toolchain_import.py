@@ -56,8 +56,9 @@ def import_toolchain(ctx: Context, source: Path, name: str, triple: str, url: st
         with ws.log.step(f"Taking {source} into the cache"):
             archive = keep_archive_of(source.absolute(), name, ws=ws)
         tree = provide_gcc_tree(name, archive, ws=ws)
-        with ws.log.step("Looking for the compiler, its libraries and its C library"):
-            found = find_layout(tree, find_compilers(tree, title, triple), title, run=ctx.run)
+        with ws.log.step("Looking for the compiler, its libraries and its C library"), ws.scratch("gcc") as scratch:
+            compilers = find_compilers(tree, title, triple)
+            found = find_layout(tree, compilers, title, scratch=scratch, run=ctx.run)
         spec = _spec(name, source, url, archive, found, ws)
         toolchain = provide_toolchain(spec, found.arch, ws=ws, run=ctx.run)
         runtime = tuple(tree / folder for folder in found.layout.runtime)

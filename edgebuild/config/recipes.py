@@ -13,7 +13,7 @@ from edgebuild.errors import ConfigError
 from edgebuild.model.recipe import ClangRecipe, GccRecipe, SysrootLock, ToolchainLock, ToolchainRecipe, ZigRecipe
 from edgebuild.workspace import Workspace, write_atomic
 
-_NOTHING: tuple[Any, ...] = ("", 0, None, [], ())
+_NOTHING: tuple[Any, ...] = ("", 0, None, [], (), {})
 
 
 class _Kind(msgspec.Struct):

@@ -79,8 +79,8 @@ class GccLayout(Record, frozen=True):
     gcc: str  # "10.2.1"
     programs: dict[str, str]
     sysroot: str
-    sysroot_flag: bool
     runtime: tuple[str, ...]
+    sysroot_flag: bool = False
     host_libraries: tuple[str, ...] = ()
     scripts: tuple[str, ...] = ()
 
