@@ -134,7 +134,18 @@ def keys_of(schema: dict[str, Any], record: str) -> set[str]:
 def test_the_schema_knows_every_key_and_refuses_others(capsys: pytest.CaptureFixture[str]) -> None:
     assert edgebuild("schema") == 0
     schema = json.loads(capsys.readouterr().out)
-    assert keys_of(schema, "Project") == {"name", "version", "targets", "source", "format", "run", "health", "waivers"}
+    assert keys_of(schema, "Project") == {
+        "name",
+        "version",
+        "targets",
+        "source",
+        "format",
+        "toolchain",
+        "sdk",
+        "run",
+        "health",
+        "waivers",
+    }
     assert {"cmd", "url", "timeout", "for"} == keys_of(schema, "HealthSpec")
     assert all(record["additionalProperties"] is False for record in schema["$defs"].values())
     assert schema["$defs"]["Project"]["required"] == ["name", "version", "targets"]
