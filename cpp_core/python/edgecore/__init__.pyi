@@ -22,11 +22,12 @@ class BackendFailure(TypedDict):
     """A module that did not open."""
 
     name: str
+    code: str
     error: str
     hint: str
 
 class Timings(TypedDict):
-    """Microseconds."""
+    """Microseconds. With frames in flight, infer is from the start of a frame's run until its outputs are there."""
 
     decode: int
     preprocess: int
@@ -34,10 +35,18 @@ class Timings(TypedDict):
     postprocess: int
 
 class Digests(TypedDict):
-    """64-bit FNV-1a."""
+    """64-bit FNV-1a; no tensor where it was made in device memory."""
 
     frame: int
-    tensor: int
+    tensor: Optional[int]
+
+class Copies(TypedDict):
+    """Between host and device, since the result before."""
+
+    to_device: int
+    to_device_bytes: int
+    to_host: int
+    to_host_bytes: int
 
 @final
 class Frame:
@@ -134,7 +143,11 @@ class Model:
     """
 
     def __init__(self, yaml: _Path, backend: str = "cpu", threads: int = 1) -> None:
-        """threads: 1..1024 for the CPU's part of the inference."""
+        """threads: 1..1024 for the CPU's part of the inference.
+
+        A model whose description names its `sha256` has to be that file. One that nobody vouches for is loaded in a
+        process of its own first where the vendor's loader might end this one; Error "corrupt" if it does.
+        """
 
     @property
     def labels(self) -> list[str]: ...
@@ -157,6 +170,10 @@ class FrameResult:
     @property
     def digests(self) -> Optional[Digests]:
         """Only for a pipeline that says `digests: true`."""
+
+    @property
+    def copies(self) -> Optional[Copies]:
+        """None where none ever was counted."""
 
 @final
 class Pipeline(Iterator[FrameResult]):

@@ -93,6 +93,16 @@ py::object digests_of(const FrameResult& result) {
   return std::move(digests);
 }
 
+py::object copies_of(const FrameResult& result) {
+  if (!result.copies) return py::none();
+  py::dict copies;
+  copies["to_device"] = result.copies->to_device;
+  copies["to_device_bytes"] = result.copies->to_device_bytes;
+  copies["to_host"] = result.copies->to_host;
+  copies["to_host_bytes"] = result.copies->to_host_bytes;
+  return std::move(copies);
+}
+
 /// A module that does not open says why, and the others are still told.
 py::dict describe_backend(const std::string& name, const std::filesystem::path& folder) {
   const Result<Backend> backend = [&] {
@@ -105,6 +115,7 @@ py::dict describe_backend(const std::string& name, const std::filesystem::path& 
     module["runtime"] = backend->runtime();
     module["devices"] = backend->device_count();
   } else {
+    module["code"] = to_string(backend.error().code);
     module["error"] = backend.error().message;
     module["hint"] = backend.error().hint;
   }
@@ -182,7 +193,8 @@ void bind_pipeline(py::module_& module) {
       .def_readonly("frame", &FrameResult::frame)
       .def_readonly("detections", &FrameResult::detections)
       .def_property_readonly("timings_us", &timings_of)
-      .def_property_readonly("digests", &digests_of);
+      .def_property_readonly("digests", &digests_of)
+      .def_property_readonly("copies", &copies_of);
 
   py::class_<ResultIterator>(module, "Pipeline")
       .def(py::init(&open_pipeline), py::arg("yaml"), py::kw_only(), py::arg("limit") = py::none(),

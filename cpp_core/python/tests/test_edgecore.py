@@ -2,6 +2,7 @@
 
 import base64
 import gc
+import hashlib
 import os
 import sys
 import tempfile
@@ -164,7 +165,8 @@ class Modules(unittest.TestCase):
                 (Path(folder) / library.name).symlink_to(library)
             (Path(folder) / "libedgecore-broken.so").write_text("not a library")
             modules = {module["name"]: module for module in edgecore.backends()}
-        self.assertEqual(set(modules["broken"]), {"name", "error", "hint"})
+        self.assertEqual(set(modules["broken"]), {"name", "code", "error", "hint"})
+        self.assertEqual(modules["broken"]["code"], "not found")
         self.assertIn("libedgecore-broken.so", modules["broken"]["error"])
         self.assertEqual(set(modules["cpu"]), {"name", "runtime", "devices"})
 
@@ -211,6 +213,15 @@ class Inference(unittest.TestCase):
         finally:
             ended.set()
             thread.join()
+
+    def test_a_model_is_the_file_that_somebody_vouches_for(self) -> None:
+        found = hashlib.sha256(RESHAPE).hexdigest()
+        self.yaml.write_text(DESCRIPTION + f"sha256: {found}\n")
+        edgecore.Model(self.yaml)
+        self.yaml.write_text(DESCRIPTION + f"sha256: {'0' * 64}\n")
+        with self.assertRaisesRegex(edgecore.Error, f"sha256: expected {'0' * 64}, found {found}") as caught:
+            edgecore.Model(self.yaml)
+        self.assertEqual(caught.exception.code, "corrupt")
 
     def test_threads_are_bounded(self) -> None:
         for threads in (0, 1025):
