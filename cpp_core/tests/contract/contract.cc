@@ -2,8 +2,11 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <dlfcn.h>
 #include <fstream>
+#include <iterator>
+#include <sstream>
 #include <unistd.h>
 
 namespace edgecore::contract {
@@ -20,8 +23,21 @@ void set_places(Places places) { stored_places() = std::move(places); }
 const Places& places() { return stored_places(); }
 
 std::vector<std::string> backends() {
-  std::vector<std::string> names = list_backends(places().modules);
+  const std::vector<std::string> names = list_backends(places().modules);
   REQUIRE_MESSAGE(!names.empty(), "no libedgecore-*.so in ", places().modules.string());
+  for (const std::string& name : places().only) {
+    REQUIRE_MESSAGE(std::find(names.begin(), names.end(), name) != names.end(), "no libedgecore-", name, ".so in ",
+                    places().modules.string());
+  }
+  return places().only.empty() ? names : places().only;
+}
+
+std::vector<std::string> split_names(const std::string& list) {
+  std::vector<std::string> names;
+  std::istringstream rest(list);
+  for (std::string name; std::getline(rest, name, ',');) {
+    if (!name.empty()) names.push_back(name);
+  }
   return names;
 }
 
@@ -49,6 +65,18 @@ std::filesystem::path affine_model(const std::string& backend) {
   }
   FAIL("no affine.* in ", folder.string(), ": the backend brings no model to the contract");
   return {};
+}
+
+std::string read_file(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+std::vector<std::string> garbage() {
+  std::string noise(4096, '\0');
+  std::uint32_t state = 1;
+  for (char& c : noise) c = static_cast<char>((state = state * 1664525U + 1013904223U) >> 24U);
+  return {"", "not a model\n", std::string(64, '\0'), noise};
 }
 
 ModelFile::ModelFile(const std::string& bytes) {

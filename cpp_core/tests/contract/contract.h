@@ -1,4 +1,4 @@
-// Where the suite finds modules and models: given on the command line, the same for every test.
+// Where the suite finds modules and models, and which of them it asks: given on the command line, the same for every test.
 #pragma once
 
 #include <filesystem>
@@ -13,12 +13,16 @@ namespace edgecore::contract {
 struct Places {
   std::filesystem::path modules;
   std::filesystem::path fixtures;
+  std::vector<std::string> only;  // empty: every module there is
 };
 void set_places(Places places);
 const Places& places();
 
-/// Names of the modules under test; the suite fails when there is none.
+/// Names of the modules under test; the suite fails when there is none, and when a named one is not there.
 std::vector<std::string> backends();
+
+/// "cpu,acme" -> {"cpu", "acme"}
+std::vector<std::string> split_names(const std::string& list);
 
 std::filesystem::path module_file(const std::string& backend);  // absolute
 void* open_library(const std::string& backend);                 // dlopen, never closed
@@ -39,6 +43,11 @@ class ModelFile {
  private:
   std::filesystem::path path_;
 };
+
+std::string read_file(const std::filesystem::path& path);
+
+/// Bytes that are no model of anybody's: none, text, zeros, noise.
+std::vector<std::string> garbage();
 
 /// What the module answers below the core, whose own checks are then out of the way.
 struct Answer {

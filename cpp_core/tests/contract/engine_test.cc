@@ -8,41 +8,10 @@
 #include <memory>
 #include <thread>
 
-#include "contract.h"
+#include "affine.h"
 
 namespace edgecore::contract {
 namespace {
-
-using Row = std::array<float, 4>;
-
-TensorView view(const Row& row) { return {row.data(), DType::kFloat32, {1, 4}, Place::kHost}; }
-
-Row row_of(const TensorView& tensor) {
-  Row row{};
-  REQUIRE(tensor.size_bytes() == sizeof row);
-  std::copy_n(tensor.floats(), row.size(), row.begin());
-  return row;
-}
-
-Engine open_affine(const std::string& name) {
-  Result<Backend> backend = open_backend(name, places().modules);
-  REQUIRE_MESSAGE(backend.ok(), backend.error().message);
-  EngineRequest request;
-  request.model = affine_model(name);
-  Result<Engine> engine = backend->open_engine(request);
-  REQUIRE_MESSAGE(engine.ok(), engine.error().message);
-  return *std::move(engine);
-}
-
-TensorView run(Engine& engine, const Row& row) {
-  Result<std::vector<TensorView>> out = engine.run({view(row)});
-  REQUIRE_MESSAGE(out.ok(), out.error().message);
-  REQUIRE(out->size() == 1);
-  return out->front();
-}
-
-constexpr Row kX{-1.0F, 0.0F, 0.5F, 8.0F};
-constexpr Row kY{-1.0F, 1.0F, 2.0F, 17.0F};  // exact in every float format a vendor computes in
 
 TEST_CASE("a model says what goes in and what comes out") {
   for (const std::string& name : backends()) {
@@ -90,35 +59,6 @@ TEST_CASE("inputs of another count, type or shape are refused and the engine goe
     }
     CHECK(row_of(run(engine, kX)) == kY);
   }
-}
-
-/// The module's own engine, without the core's checks around it.
-struct ReleaseRaw {
-  void operator()(abi::Engine* engine) const noexcept { engine->release(); }
-};
-using RawEngine = std::unique_ptr<abi::Engine, ReleaseRaw>;
-
-RawEngine open_raw_affine(const std::string& name) {
-  abi::Error error;
-  abi::Backend* backend = entry_point(name)(abi::kVersion, &error);
-  REQUIRE_MESSAGE(backend != nullptr, error.text);
-  const std::filesystem::path model = affine_model(name);
-  abi::EngineSpec spec;
-  spec.model_path = model.c_str();
-  abi::Engine* engine = nullptr;
-  REQUIRE(backend->open_engine(spec, &engine, nullptr) == Code::kOk);
-  REQUIRE(engine != nullptr);
-  return RawEngine(engine);
-}
-
-abi::Tensor raw_tensor(Row& row) {
-  abi::Tensor tensor;
-  tensor.data = row.data();
-  tensor.size_bytes = sizeof row;
-  tensor.shape[0] = 1;
-  tensor.shape[1] = 4;
-  tensor.rank = 2;
-  return tensor;
 }
 
 TEST_CASE("the module itself refuses inputs of another count, type, shape or size, with or without room for the reason") {

@@ -3,18 +3,11 @@
 #include <doctest/doctest.h>
 
 #include <dlfcn.h>
-#include <fstream>
-#include <iterator>
 
 #include "contract.h"
 
 namespace edgecore::contract {
 namespace {
-
-std::string read_file(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
 
 void check_refused(const Answer& answer) {
   CHECK(answer.code != Code::kOk);
@@ -88,11 +81,8 @@ TEST_CASE("a folder in place of a model is an error") {
 }
 
 TEST_CASE("bytes that are no model are corrupt") {
-  std::string noise(4096, '\0');
-  std::uint32_t state = 1;
-  for (char& c : noise) c = static_cast<char>((state = state * 1664525U + 1013904223U) >> 24U);
   for (const std::string& name : backends()) {
-    for (const std::string& bytes : {std::string(), std::string("not a model\n"), std::string(64, '\0'), noise}) {
+    for (const std::string& bytes : garbage()) {
       CAPTURE(name);
       CAPTURE(bytes.size());
       const ModelFile file(bytes);
