@@ -161,6 +161,9 @@ Code refuse(const Bytes& file, Error* error) {
   if (file.says(0, "version https://git-lfs")) {
     return fail(error, Code::kCorrupt, "a Git LFS pointer, not the model itself; fetch it: git lfs pull");
   }
+  if (file.says(0, "vtrt")) {
+    return fail(error, Code::kUnsupported, "an engine of TensorRT for RTX, which is another library; %s", kRemedy);
+  }
   const std::uint64_t description = file.u32(0);
   if (file.says(4, "{") && (file.says(4 + description, "ftrt") || file.says(4 + description, "ptrt"))) {
     return fail(error, Code::kCorrupt,

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write a plan of the stand-in (stand_in/): laid out as TensorRT lays out its own (../model_file.h), an ONNX model in it.
+"""Write a plan of the stand-in (stand_in/): laid out as TensorRT lays out its own (../model_file.h), with ONNX inside.
 
 make_plan.py ONNX PLAN RELEASE   RELEASE: 8.0.1, 8.6.1, 10.15.1, ...
 make_plan.py                     writes tests/affine.plan of both modules from the `cpu` backend's affine.onnx
@@ -14,8 +14,17 @@ from pathlib import Path
 BACKENDS = Path(__file__).resolve().parents[2]
 AFFINE = {"tensorrt8": (8, 6, 1), "tensorrt10": (10, 15, 1)}
 
-# Versions of the archive: 205 to 240 as seen or reported; that of 8.0 is not known, any number before 205 will do here.
-ARCHIVE_VERSIONS = {(8, 0): 200, (8, 2): 205, (8, 4): 213, (8, 5): 232, (8, 6): 236, (10, 0): 237, (10, 3): 239, (10, 15): 240}
+# As seen or reported; that of 8.0 is not known, any number before 205 will do here.
+ARCHIVE_VERSIONS = {
+    (8, 0): 200,
+    (8, 2): 205,
+    (8, 4): 213,
+    (8, 5): 232,
+    (8, 6): 236,
+    (10, 0): 237,
+    (10, 3): 239,
+    (10, 15): 240,
+}
 FIRST_SHORT_HEADER = 240
 FIRST_CONTAINER = (8, 6)
 U8, I32, DEVICE_BEGIN, DEVICE_PROPERTIES, OTHER = 0x18002, 0x18007, 0x18012, 0x18010, 0x180D2
@@ -42,8 +51,9 @@ def make_container(engine: bytes, build: tuple[int, ...]) -> bytes:
     """One section, as until 10.3; later plans have one of weights, too, which nothing here reads."""
     start = 32 + 24
     size = -(-(start + len(engine)) // 8) * 8 + 4
-    head = struct.pack("<4sIQQ4BI", b"ftrt", 0, 1, size, *build, 0) + struct.pack("<4sIQQ", b"NGNE", 0, start, len(engine))
-    return (head + engine).ljust(size - 4, b"\0") + bytes(byte ^ 0xFF for byte in b"ftrt")
+    head = struct.pack("<4sIQQ4BI", b"ftrt", 0, 1, size, *build, 0)
+    table = struct.pack("<4sIQQ", b"NGNE", 0, start, len(engine))
+    return (head + table + engine).ljust(size - 4, b"\0") + bytes(byte ^ 0xFF for byte in b"ftrt")
 
 
 def parse_release(text: str) -> tuple[int, int, int]:
