@@ -14,6 +14,7 @@ add_executable(edgecore-gpu-check
   "${folder}/tests/gpu_jpeg.cc"
   "${folder}/tests/gpu_pictures.cc"
   "${folder}/tests/gpu_timing.cc"
+  "${folder}/tests/gpu_video.cc"
   "${folder}/tests/picture_cases.cc"
   "${folder}/cuda.cc"
   "${folder}/device_picture.cc"
@@ -21,6 +22,7 @@ add_executable(edgecore-gpu-check
   "${folder}/jpeg_header.cc"
   "${folder}/picture_plan.cc"
   "${folder}/preprocess.cc"
+  "${folder}/video.cc"
 )
 edgecore_add_device_code(edgecore-gpu-check 10)
 

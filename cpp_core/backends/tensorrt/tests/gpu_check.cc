@@ -1,5 +1,6 @@
 // The module's device code on a real GPU: does it do what the core does, and how fast.
-// gpu_check [FOLDER WITH JPEG FILES [PICTURES]]. Needs an NVIDIA driver, and nvJPEG (libnvjpeg.so.N) on the loader's path.
+// gpu_check [FOLDER [PICTURES]]. FOLDER: JPEG files and clips as gpu_clips.py makes them. Needs an NVIDIA driver, and
+// nvJPEG (libnvjpeg.so.N) on the loader's path.
 #include "tests/gpu_check.h"
 
 #include <cstdio>
@@ -25,6 +26,7 @@ int run(const char* folder, int cases) {
               gpu.shares_memory() ? "shares the CPU's memory" : "memory of its own");
   int failures = check_pictures(kernels, cases);
   failures += check_jpeg(driver, folder);
+  failures += check_video(kernels, folder);
   failures += measure(kernels);
   std::printf("%d failures\n", failures);
   return failures == 0 ? 0 : 1;

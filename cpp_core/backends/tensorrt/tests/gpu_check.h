@@ -15,6 +15,10 @@ int check_pictures(const PictureKernels& kernels, int cases);
 /// nvJPEG against libjpeg-turbo on every JPEG in the folder and on generated ones.
 int check_jpeg(const Driver& driver, const char* folder);
 
+/// The video engine against what FFmpeg makes of the same clips (FOLDER/*.units and *.crc, see gpu_clips.py), each
+/// picture going on into a model's input without leaving the device.
+int check_video(const PictureKernels& kernels, const char* folder);
+
 /// Kernel, CPU and memory bandwidth.
 int measure(const PictureKernels& kernels);
 
@@ -23,6 +27,13 @@ struct OnDevice {
   DeviceMemory memory;
   abi::Picture picture;
   abi::Code upload(const Gpu& gpu, const Stream& stream, const PictureCase& item, abi::Error* error);
+};
+
+/// Host planes without gaps, of the kind of `like`.
+struct HostPicture {
+  std::vector<std::uint8_t> samples;
+  abi::Picture picture;
+  explicit HostPicture(const abi::Picture& like);
 };
 
 double median(std::vector<double> values);

@@ -25,31 +25,6 @@ struct Release {
   void operator()(abi::Decoder* decoder) const noexcept { decoder->release(); }
 };
 
-struct Planes {
-  std::vector<std::uint8_t> samples;
-  abi::Picture picture;
-};
-
-/// Host planes without gaps, of the kind of `like`.
-Planes room_for(const abi::Picture& like) {
-  Planes planes;
-  planes.picture = like;
-  planes.picture.place = abi::Place::kHost;
-  std::size_t total = 0;
-  std::size_t offsets[3] = {};
-  for (int plane = 0; plane < plane_count(like); ++plane) {
-    const PlaneSize size = plane_size(like, plane);
-    planes.picture.stride_bytes[plane] = size.row_bytes;
-    offsets[plane] = total;
-    total += static_cast<std::size_t>(size.row_bytes) * static_cast<std::size_t>(size.rows);
-  }
-  planes.samples.resize(total);
-  for (int plane = 0; plane < plane_count(like); ++plane) {
-    planes.picture.planes[plane] = planes.samples.data() + offsets[plane];
-  }
-  return planes;
-}
-
 struct Levels {
   int max = 0;
   double sum = 0.0;
@@ -147,7 +122,7 @@ int check_file(abi::Decoder& decoder, const std::filesystem::path& path, Totals&
     std::printf("  %s: %s\n", path.filename().c_str(), error.text);
     return 1;
   }
-  Planes planes = room_for(picture);
+  HostPicture planes(picture);
   code = decoder.download(picture, &planes.picture, &error);
   decoder.recycle(&picture);
   const auto cpu_started = Clock::now();

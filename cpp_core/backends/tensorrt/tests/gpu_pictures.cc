@@ -50,6 +50,20 @@ Code OnDevice::upload(const Gpu& gpu, const Stream& stream, const PictureCase& i
   return stream.synchronize(error);
 }
 
+HostPicture::HostPicture(const abi::Picture& like) : picture(like) {
+  picture.place = abi::Place::kHost;
+  std::size_t total = 0;
+  std::size_t offsets[3] = {};
+  for (int plane = 0; plane < plane_count(like); ++plane) {
+    const PlaneSize size = plane_size(like, plane);
+    picture.stride_bytes[plane] = size.row_bytes;
+    offsets[plane] = total;
+    total += static_cast<std::size_t>(size.row_bytes) * static_cast<std::size_t>(size.rows);
+  }
+  samples.resize(total);
+  for (int plane = 0; plane < plane_count(like); ++plane) picture.planes[plane] = samples.data() + offsets[plane];
+}
+
 double median(std::vector<double> values) {
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
   std::nth_element(values.begin(), middle, values.end());

@@ -55,22 +55,6 @@ void fill_samples(PictureCase& item, Dice& dice, std::int32_t max_gap) {
   }
 }
 
-Frame frame_of(const abi::Picture& picture) {
-  Frame frame;
-  for (std::size_t plane = 0; plane < 3; ++plane) {
-    frame.planes[plane] = {static_cast<const std::uint8_t*>(picture.planes[plane]), picture.stride_bytes[plane]};
-  }
-  frame.width_px = picture.width_px;
-  frame.height_px = picture.height_px;
-  frame.layout = picture.layout;
-  frame.chroma_shift_x = static_cast<std::uint8_t>(picture.chroma_shift_x);
-  frame.chroma_shift_y = static_cast<std::uint8_t>(picture.chroma_shift_y);
-  frame.matrix = picture.matrix;
-  frame.range = picture.range;
-  frame.siting = picture.siting;
-  return frame;
-}
-
 }  // namespace
 
 PictureCase make_case(std::uint32_t seed, std::int32_t max_side_px) {
@@ -130,6 +114,22 @@ std::string describe(const PictureCase& item) {
                 item.input.order == ColorOrder::kRgb ? "RGB" : "BGR",
                 item.input.fit == Fit::kLetterbox ? "letterbox" : "stretch");
   return text;
+}
+
+Frame frame_of(const abi::Picture& picture) {
+  Frame frame;
+  for (std::size_t plane = 0; plane < 3; ++plane) {
+    frame.planes[plane] = {static_cast<const std::uint8_t*>(picture.planes[plane]), picture.stride_bytes[plane]};
+  }
+  frame.width_px = picture.width_px;
+  frame.height_px = picture.height_px;
+  frame.layout = picture.layout;
+  frame.chroma_shift_x = static_cast<std::uint8_t>(picture.chroma_shift_x);
+  frame.chroma_shift_y = static_cast<std::uint8_t>(picture.chroma_shift_y);
+  frame.matrix = picture.matrix;
+  frame.range = picture.range;
+  frame.siting = picture.siting;
+  return frame;
 }
 
 abi::PictureInput wish_of(const PictureCase& item) {

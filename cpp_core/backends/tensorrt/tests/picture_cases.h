@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "edgecore/abi.h"
+#include "edgecore/frame.h"
 #include "edgecore/model.h"
 
 namespace edgecore::tensorrt {
@@ -27,6 +28,8 @@ PictureCase make_video_case(abi::PixelLayout layout, std::int32_t width_px, std:
 
 std::string describe(const PictureCase& item);
 abi::PictureInput wish_of(const PictureCase& item);
+
+Frame frame_of(const abi::Picture& host);
 
 /// What edgecore's preprocess() makes of it; empty, with a message on stderr, if it refuses.
 std::vector<float> prepare_on_cpu(const PictureCase& item);

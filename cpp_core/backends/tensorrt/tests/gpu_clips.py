@@ -1,0 +1,101 @@
+"""Input for edgecore-gpu-check: access units of real video with what FFmpeg decodes, and JPEG files.
+
+    python gpu_clips.py OUTDIR VIDEO...
+
+NAME.h264.units, NAME.h265.units: per access unit its size (u32), time in microseconds (i64) and bytes, Annex B.
+NAME.*.crc: per picture in display order its time and the CRC-32 of its planes. NAME-N-FORMAT.jpg: single pictures.
+"""
+
+from __future__ import annotations
+
+import fractions
+import struct
+import sys
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import av
+import av.bitstream
+
+CLOCK = fractions.Fraction(1, 1_000_000)
+PICTURES = 120
+JPEGS = (5, 60, 118)
+JPEG_FORMATS = ("yuvj420p", "yuvj422p", "yuvj444p")
+
+
+def microseconds(time: int | None, base: fractions.Fraction) -> int:
+    return round((time or 0) * base / CLOCK)
+
+
+def planes_crc(frame: av.VideoFrame) -> int:
+    return zlib.crc32(frame.to_ndarray(format="yuv420p").tobytes())  # planes one after the other, without gaps
+
+
+def save_clip(stem: Path, packets: Iterable[av.Packet], expected: list[tuple[int, int]]) -> None:
+    units = bytearray()
+    for packet in packets:
+        content = bytes(packet)
+        units += struct.pack("<Iq", len(content), microseconds(packet.pts, packet.time_base)) + content
+    stem.with_name(stem.name + ".units").write_bytes(units)
+    lines = (f"{pts_us} {crc}\n" for pts_us, crc in expected)
+    stem.with_name(stem.name + ".crc").write_text("".join(lines))
+
+
+def expect(frames: Iterable[av.VideoFrame]) -> list[tuple[int, int]]:
+    return [(microseconds(frame.pts, frame.time_base), planes_crc(frame)) for frame in frames]
+
+
+def as_stored(video: Path, stem: Path) -> list[av.VideoFrame]:
+    """The file's own H.264, whole; its first frames for the rest."""
+    with av.open(str(video)) as container:
+        frames = list(container.decode(video=0))
+    with av.open(str(video)) as container:
+        stream = container.streams.video[0]
+        annex_b = av.bitstream.BitStreamFilterContext("h264_mp4toannexb", stream)
+        packets = [out for packet in container.demux(stream) for out in annex_b.filter(packet) if out.size]
+    save_clip(stem.with_name(stem.name + ".h264"), packets, expect(frames))
+    return frames[:PICTURES]
+
+
+def as_h265(frames: list[av.VideoFrame], stem: Path) -> None:
+    """Encoded anew, with pictures that refer to later ones; what is expected is FFmpeg's reading of that."""
+    encoder = av.CodecContext.create("libx265", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = frames[0].width, frames[0].height, "yuv420p"
+    encoder.time_base = frames[0].time_base
+    encoder.framerate = fractions.Fraction(25)
+    encoder.options = {"x265-params": "log-level=none:bframes=3", "preset": "fast"}
+    packets = [packet for frame in [*frames, None] for packet in encoder.encode(frame)]
+    decoder = av.CodecContext.create("hevc", "r")
+    decoded = [frame for packet in [*packets, None] for frame in decoder.decode(packet)]
+    for packet in packets:
+        packet.time_base = encoder.time_base
+    for frame in decoded:
+        frame.time_base = encoder.time_base
+    save_clip(stem.with_name(stem.name + ".h265"), packets, expect(decoded))
+
+
+def as_jpegs(frames: list[av.VideoFrame], stem: Path) -> None:
+    for number in JPEGS:
+        for layout in JPEG_FORMATS:
+            encoder = av.CodecContext.create("mjpeg", "w")
+            encoder.width, encoder.height, encoder.pix_fmt = frames[number].width, frames[number].height, layout
+            encoder.time_base = fractions.Fraction(1, 25)
+            encoder.qmin, encoder.qmax = 2, 3
+            picture = frames[number].reformat(format=layout)
+            content = b"".join(bytes(packet) for each in (picture, None) for packet in encoder.encode(each))
+            stem.with_name(f"{stem.name}-{number}-{layout}.jpg").write_bytes(content)
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for video in map(Path, sys.argv[2:]):
+        stem = folder / video.stem
+        frames = as_stored(video, stem)
+        as_h265(frames, stem)
+        as_jpegs(frames, stem)
+
+
+if __name__ == "__main__":
+    main()
