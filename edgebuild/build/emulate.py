@@ -64,7 +64,7 @@ def emulated_command(
 
     argv[0]: a path of this machine, or an absolute one inside the root. env: added; the emulator hands its
     environment on, so a value may hold anything (its own -E option splits at commas). Programs that the
-    program starts are emulated only where the kernel knows the emulator (binfmt_misc).
+    program starts are emulated likewise, but only where the kernel knows the emulator (binfmt_misc).
     Raises NotAvailable without the emulator.
     """
     if arch == host_arch():
@@ -73,13 +73,15 @@ def emulated_command(
         msg = f"programs for {arch.name} need a root to run in, and none is given"
         raise ConfigError(msg, "name a sysroot in the row's `roots`.")
     inside = root.root / str(argv[0]).lstrip("/")
+    cpu, run_root = cpu_option(contract.cpu), provide_run_root(root, contract.cpu, ws=ws)
+    for_children = {"QEMU_CPU": cpu, "QEMU_LD_PREFIX": str(run_root)}  # options are for the program itself alone
     return Command(
         find_emulator(arch),
-        "-cpu", cpu_option(contract.cpu),
-        "-L", provide_run_root(root, contract.cpu, ws=ws),
+        "-cpu", cpu,
+        "-L", run_root,
         inside if inside.is_file() else argv[0],
         *argv[1:],
-        env={**dict.fromkeys(_HOST_ONLY), **(env or {})},
+        env={**dict.fromkeys(_HOST_ONLY), **for_children, **(env or {})},
         timeout_s=timeout_s,
     )  # fmt: skip
 

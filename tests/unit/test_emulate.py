@@ -84,6 +84,12 @@ def test_nothing_of_the_hosts_userland_leaks(root: Sysroot, ws: Workspace, monke
     assert "/host" not in environment.values()
 
 
+def test_programs_that_the_program_starts_are_emulated_likewise(root: Sysroot, ws: Workspace) -> None:
+    command = emulated_command(AARCH64, BOX, root, ("/app",), ws=ws)
+    environment = command.environment()
+    assert (environment["QEMU_CPU"], environment["QEMU_LD_PREFIX"]) == (str(command.argv[2]), str(command.argv[4]))
+
+
 def test_the_targets_own_machine_runs_it_directly(ws: Workspace) -> None:
     command = emulated_command(X86_64, DESK, None, ("/out/bin/app", "x"), ws=ws, env={"A": "b"})
     assert command.argv == ("/out/bin/app", "x")
