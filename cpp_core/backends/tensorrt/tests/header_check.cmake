@@ -19,7 +19,7 @@ function(edgecore_check_nvinfer_headers major)
     target_include_directories(${target} PRIVATE "${EDGECORE_TRT_TESTS_DIR}/.." "${EDGECORE_TRT_TESTS_DIR}/headers")
     target_include_directories(${target} SYSTEM PRIVATE "${folder}")
     if(CMAKE_SYSTEM_PROCESSOR STREQUAL CMAKE_HOST_SYSTEM_PROCESSOR)
-      add_custom_command(TARGET ${target} POST_BUILD COMMAND ${target} VERBATIM) # the build fails where it says so
+      add_custom_command(TARGET ${target} POST_BUILD COMMAND "$<TARGET_FILE:${target}>" VERBATIM) # the build fails where it says so
     endif()
   endforeach()
 endfunction()
