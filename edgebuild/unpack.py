@@ -68,15 +68,20 @@ def unpack_wheel(wheel: Path, root: Path) -> None:
             below.link(_plain(_WHEEL_DATA.sub("", name)), target)
 
 
-def unpack_zip(archive: Path, root: Path, *, only: str = "", absolute: dict[str, str] | None = None) -> None:
-    """Every file and link of a zip archive below root; of a wheel its metadata, too. only, absolute: see unpack_tar.
+def unpack_zip(
+    archive: Path, root: Path, *, keep: Callable[[str], bool] | None = None, absolute: dict[str, str] | None = None
+) -> None:
+    """Every file and link of a zip archive below root; of a wheel its metadata, too. absolute: see unpack_tar.
 
-    Raises VerificationError.
+    keep: says by name which files are wanted; without regard to it where there are links among them, which may lead to
+    others. Raises VerificationError.
     """
     below, bounds = Below(root, archive.name, absolute), Bounds.of_file(archive)
     with _damage_is_told(archive.name), zipfile.ZipFile(archive) as zipped:
-        for member in _zip_members(zipped, bounds):
-            if only and _plain(member.filename) != only:
+        members = list(_zip_members(zipped, bounds))
+        has_links = any(stat.S_ISLNK(member.external_attr >> 16) for member in members)
+        for member in members:
+            if keep and not has_links and not keep(_plain(member.filename)):
                 continue
             content = _ZipContent(zipped, member, bounds)
             mode = member.external_attr >> 16
@@ -95,20 +100,18 @@ def unpack_tar(
     *,
     strip: int = 0,
     offset: int = 0,
-    only: str = "",
     bounds: Bounds | None = None,
     absolute: dict[str, str] | None = None,
 ) -> None:
     """Files of a tar archive of any packing below root, without the first `strip` folders of every name.
 
     Owners, set-id bits and device nodes are left out. offset: bytes before it, in a file that unpacks itself.
-    only: this member alone. bounds: where it is only one of an artifact's archives. absolute: gets name -> target of
+    bounds: where it is only one of an artifact's archives. absolute: gets name -> target of
     links that name a place from the root on; they are made to lead inside. Raises VerificationError.
     """
 
     def stripped(name: str) -> str:
-        kept = "/".join(PurePosixPath(name).parts[strip:])
-        return kept if only in ("", kept) else ""
+        return "/".join(PurePosixPath(name).parts[strip:])
 
     with _damage_is_told(tarball.name), tarball.open("rb") as file:
         file.seek(offset)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgebuild.build.sdk_open import Opened, archives_in
-from edgebuild.build.sdk_read import is_licence
+from edgebuild.build.sdk_read import is_licence, tells_version
 from edgebuild.elf.reader import is_elf, read_elf
 from edgebuild.errors import AuditError, ConfigError, NotAvailable, VerificationError
 from edgebuild.inputs.archive import MAGICS, BrokenArchive, read_machines
@@ -47,6 +47,12 @@ class Chosen:
     nowhere: tuple[str, ...]
     elves: dict[str, ElfFacts]
     arch: Arch
+
+
+def keeper(wish: SdkWish) -> Callable[[str], bool] | None:
+    """What has to be unpacked for this wish: what it takes, and what tells of version and licence; None: all."""
+    only = compile_globs(_with_folders(wish.only))
+    return (lambda name: bool(only.fullmatch(name)) or is_licence(name) or tells_version(name)) if only else None
 
 
 def choose(opened: Opened, wish: SdkWish, title: str) -> Chosen:
@@ -87,7 +93,7 @@ def _wanted(names: list[str], wish: SdkWish, title: str) -> list[str]:
     for option, pattern, globs in (("--only", only, wish.only), ("--drop", drop, wish.drop)):
         if pattern and not any(pattern.fullmatch(name) for name in names):
             msg = f"{option} {' '.join(globs)}: matches nothing in {title}"
-            raise ConfigError(msg, f"names in it are such as {', '.join(names[:3])}.")
+            raise ConfigError(msg, f"names in it are such as {', '.join(names[:3])}." if names else "")
     kept = [name for name in names if not (drop and drop.fullmatch(name))]
     return [name for name in kept if not only or only.fullmatch(name) or is_licence(name)]
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from edgebuild.packed import Bounds
 from edgebuild.self_extracting import find_payload, is_script
 from edgebuild.unpack import make_merged_usr, unpack_deb, unpack_tar, unpack_zip
 from edgebuild.workspace import Workspace
+
+Keep = Callable[[str], bool]
 
 _DEB_MAGIC = b"!<arch>\ndebian-binary"
 _PACKAGES = (".deb", ".whl")  # a folder of these is a set that belongs together
@@ -36,16 +38,22 @@ class Opened:
 
 @contextlib.contextmanager
 def open_sdk(
-    source: Path, inner: Sequence[str] = (), *, arch: ArchName | None = None, ws: Workspace
+    source: Path,
+    inner: Sequence[str] = (),
+    *,
+    keep: Keep | None = None,
+    arch: ArchName | None = None,
+    ws: Workspace,
 ) -> Iterator[Opened]:
-    """inner: an archive in the archive, and one in that. arch: of an image for several.
+    """inner: an archive in the archive, and one in that. arch: of an image for several. keep: says by name which files
+    are wanted, where not to unpack the others saves time.
 
     Raises ConfigError, NotAvailable, VerificationError.
     """
     with ws.scratch("sdk") as scratch:
         place, opened = source, Opened(source)
         for depth, wanted in enumerate((*inner, "")):
-            opened = _open(place, scratch / str(depth), wanted, arch, ws)
+            opened = _open(place, scratch / str(depth), wanted.__eq__ if wanted else keep, arch, ws)
             place = opened.root / wanted
             if wanted and not (place.is_file() and place.resolve().is_relative_to(opened.root.resolve())):
                 msg = f"--inner {wanted}: {source.name} has no such file"
@@ -53,8 +61,7 @@ def open_sdk(
         yield opened
 
 
-def _open(source: Path, root: Path, wanted: str, arch: ArchName | None, ws: Workspace) -> Opened:
-    """wanted: the one file that is, "" for all."""
+def _open(source: Path, root: Path, keep: Keep | None, arch: ArchName | None, ws: Workspace) -> Opened:
     if source.is_dir() and not is_image_layout(source):
         packages = sorted(path for path in source.iterdir() if path.suffix in _PACKAGES)
         return _open_packages(packages, root, ws) if packages else Opened(source)
@@ -63,7 +70,7 @@ def _open(source: Path, root: Path, wanted: str, arch: ArchName | None, ws: Work
         if source.is_dir():
             unpack_image(source, root, Bounds.of(source.name, _size_bytes(source)), arch=arch)
             return Opened(root, is_system=True)
-        return _open_file(source, root, wanted, arch)
+        return _open_file(source, root, keep, arch)
 
 
 def _open_packages(packages: Sequence[Path], root: Path, ws: Workspace) -> Opened:
@@ -81,7 +88,7 @@ def _open_packages(packages: Sequence[Path], root: Path, ws: Workspace) -> Opene
     return Opened(root, is_system=True, absolute=absolute)
 
 
-def _open_file(source: Path, root: Path, wanted: str, arch: ArchName | None) -> Opened:
+def _open_file(source: Path, root: Path, keep: Keep | None, arch: ArchName | None) -> Opened:
     absolute: dict[str, str] = {}
     if _starts_with(source, _DEB_MAGIC):
         make_merged_usr(root)
@@ -91,12 +98,12 @@ def _open_file(source: Path, root: Path, wanted: str, arch: ArchName | None) -> 
         offset = find_payload(source)
         if offset is None:
             raise _no_payload(source)
-        unpack_tar(source, root, offset=offset, only=wanted, absolute=absolute)
+        unpack_tar(source, root, offset=offset, absolute=absolute)
         return Opened(root, absolute=absolute)
     if zipfile.is_zipfile(source):
-        unpack_zip(source, root, only=wanted, absolute=absolute)
+        unpack_zip(source, root, keep=keep, absolute=absolute)
         return Opened(root, absolute=absolute)
-    unpack_tar(source, root, only=wanted, absolute=absolute)
+    unpack_tar(source, root, absolute=absolute)
     if not is_image_layout(root):
         return Opened(root, absolute=absolute)
     layers = root.with_name(f"{root.name}-image")

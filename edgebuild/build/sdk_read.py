@@ -39,6 +39,12 @@ def is_licence(name: str) -> bool:
     return bool(_LICENCE.fullmatch(last)) and not _NO_TEXT.fullmatch(last)
 
 
+def tells_version(name: str) -> bool:
+    """Whether sdk_version would look into it."""
+    last = posixpath.basename(name).lower()
+    return last in (*_VERSION_FILES, "version.json", "metadata") or last.endswith(".pc") or "version" in last
+
+
 def licence_name(root: Path, files: Sequence[str]) -> str:
     """As a wheel's metadata calls it; "" where nothing does."""
     for fields in _metadata(root, files):

@@ -14,7 +14,7 @@ import click
 
 from edgebuild.build.file_store import fetch_files, find_wanted, held_file
 from edgebuild.build.sdk import Imported, lacking, provide_sdk, take_sdk
-from edgebuild.build.sdk_choose import Chosen, SdkWish, choose
+from edgebuild.build.sdk_choose import Chosen, SdkWish, choose, keeper
 from edgebuild.build.sdk_open import Opened, open_sdk
 from edgebuild.build.sdk_read import is_licence, licence_name, read_text, sdk_title, sdk_version
 from edgebuild.commands.context import Context, Something, complete_targets, json_option, print_json
@@ -129,7 +129,7 @@ def _arch_of(target: str | None, ws: Workspace) -> ArchName | None:
 def _open(source: str, reach: Wish, inner: tuple[str, ...], wish: SdkWish, ws: Workspace) -> Iterator[Opened]:
     path = Path(source)
     if path.exists():
-        with open_sdk(path.absolute(), inner, arch=wish.arch, ws=ws) as opened:
+        with open_sdk(path.absolute(), inner, keep=keeper(wish), arch=wish.arch, ws=ws) as opened:
             yield opened
     elif is_box(source):
         with _fetched_from_box(source, reach, wish, ws) as opened:
