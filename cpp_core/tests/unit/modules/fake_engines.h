@@ -16,7 +16,8 @@ inline bool has_word(const std::string& words, const char* word) {
   return (" " + words + " ").find(" " + std::string(word) + " ") != std::string::npos;
 }
 
-/// y = x, on float32 ?x2. Flaws: "rank", "type", "portless", "huge", "large", "unterminated", "depthless", "liar".
+/// y = x, on float32 ?x2. "batched", "batched-4": the second value of each row is replaced by the number of rows of the
+/// run; rows are any number or 4. "batched-fails": so do its runs. Flaws: "rank", "type", "portless", "huge", "large", "unterminated", "depthless", "liar".
 class EchoEngine final : public module::BlockingEngine {
  public:
   explicit EchoEngine(const std::string& flaw) : flaw_(flaw) {
@@ -25,6 +26,7 @@ class EchoEngine final : public module::BlockingEngine {
     x_.rank = y_.rank = 2;
     x_.shape[0] = y_.shape[0] = -1;
     x_.shape[1] = y_.shape[1] = 2;
+    if (flaw == "batched-4") x_.shape[0] = y_.shape[0] = 4;
     if (flaw == "rank") x_.rank = 9;
     if (flaw == "type") y_.dtype = static_cast<abi::DType>(77);
     if (flaw == "huge") y_.shape[0] = std::int64_t{1} << 59;
@@ -38,6 +40,12 @@ class EchoEngine final : public module::BlockingEngine {
   std::int32_t depth() const noexcept override { return flaw_ == "depthless" ? 0 : 1; }
   Code run(const abi::Tensor* in, std::size_t, abi::Tensor* out, std::size_t, abi::Error*) noexcept override {
     *out = *in;
+    if (flaw_ == "batched-fails") return Code::kSdk;
+    if (flaw_.find("batched") == 0) {
+      rows_.assign(static_cast<const float*>(in->data), static_cast<const float*>(in->data) + in->size_bytes / 4);
+      for (std::size_t at = 1; at < rows_.size(); at += 2) rows_[at] = static_cast<float>(in->shape[0]);
+      out->data = rows_.data();
+    }
     if (flaw_ == "liar") out->size_bytes += 4;
     return Code::kOk;
   }
@@ -47,6 +55,7 @@ class EchoEngine final : public module::BlockingEngine {
   abi::TensorInfo x_;
   abi::TensorInfo y_;
   std::string flaw_;
+  std::vector<float> rows_;
 };
 
 /// A detector with three slots, on float32 1x3x4x4 -> 1x5x1 in yolov8's layout: a box of the picture's size whose
