@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Write affine.nb, the contract suite's model for the stand-in: y = 2 * x + 1 on 1x4, stored as int16 in halves.
 
-The same for VeriSilicon's own library is compiled at test time: make_networks.cc. Run it from anywhere.
+The same for VeriSilicon's own library is compiled at test time: compile_network.cc. Run it from anywhere.
 """
 
 from pathlib import Path
 
-from nbg import FIXED_POINT, Port, affine_program, nbg
+from amlogic_nbg import FIXED_POINT, Port, affine_program, nbg
 
 
 def affine_model() -> bytes:

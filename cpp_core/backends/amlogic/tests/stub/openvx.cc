@@ -1,9 +1,9 @@
 // A stand-in for the vendor's libOpenVX.so.1, for tests alone: it judges its caller and computes y = a * x + b.
 //
-// Models are the ones that tests/nbg.py writes. Calls in the wrong order, parameters that do not fit the model and
+// Models are the ones that tests/amlogic_nbg.py writes. Calls in the wrong order, parameters that do not fit the model and
 // objects that are used after their release are refused or reported, as far as the real library could go wrong on them.
 // Environment: EDGECORE_STAND_IN_FAIL=vxMapTensorPatch:2 lets its second call fail; EDGECORE_STAND_IN_PID=0x7D makes it
-// another device. At exit it says on stderr what was never released.
+// another device. A context that goes before its objects is reported on stderr.
 
 #include <atomic>
 #include <cstdio>
@@ -24,8 +24,13 @@ constexpr Status kInvalidReference = -12;
 constexpr Status kInvalidGraph = -18;
 constexpr Status kGraphScheduled = -21;
 
-struct ContextObject {};
-struct TensorObject {
+struct ContextObject {
+  std::atomic<int> objects{0};
+};
+struct Owned {
+  ContextObject* context = nullptr;
+};
+struct TensorObject : Owned {
   std::vector<std::size_t> sizes;
   Type type{};
   QuantFormat quant{};
@@ -34,24 +39,24 @@ struct TensorObject {
   int maps = 0;
   const GraphObject* graph = nullptr;  // of the node it is bound to
 };
-struct KernelObject {
+struct KernelObject : Owned {
   const char* model = nullptr;
   std::uint32_t inputs = 0;
   std::uint32_t outputs = 0;
   float factor = 0;
   float offset = 0;
 };
-struct GraphObject {
+struct GraphObject : Owned {
   NodeObject* node = nullptr;
   bool verified = false;
   bool scheduled = false;
 };
-struct NodeObject {
+struct NodeObject : Owned {
   GraphObject* graph = nullptr;
   KernelObject* kernel = nullptr;
   std::vector<TensorObject*> parameters;
 };
-struct ParameterObject {
+struct ParameterObject : Owned {
   Enum direction = 0;
 };
 
@@ -64,24 +69,17 @@ constexpr std::size_t kOutputsAt = 0x180;
 constexpr std::size_t kProgramAt = 0x178 + 5 * 8;
 constexpr std::size_t kPortBytes = 116;
 
-std::atomic<int> alive{0};
-
-struct Census {
-  ~Census() {
-    if (alive != 0) std::fprintf(stderr, "stand-in: %d objects were never released\n", alive.load());
-  }
-} const census;
-
 template <typename T>
-T* made(T object) {
-  ++alive;
+T* made(ContextObject* context, T object = {}) {
+  ++context->objects;
+  object.context = context;
   return new T(std::move(object));
 }
 
 template <typename T>
 Status gone(T** object) {
   if (object == nullptr || *object == nullptr) return kInvalidReference;
-  --alive;
+  --(*object)->context->objects;
   delete *object;
   *object = nullptr;
   return kSuccess;
@@ -164,8 +162,15 @@ Status compute(const KernelObject& kernel, const TensorObject& x, TensorObject& 
 
 }  // namespace
 
-EXPORT Context vxCreateContext() { return is_to_fail("vxCreateContext") ? nullptr : made(ContextObject{}); }
-EXPORT Status vxReleaseContext(Context* context) { return gone(context); }
+EXPORT Context vxCreateContext() { return is_to_fail("vxCreateContext") ? nullptr : new ContextObject; }
+EXPORT Status vxReleaseContext(Context* context) {
+  if ((*context)->objects != 0) {
+    std::fprintf(stderr, "stand-in: %d objects outlive their context\n", (*context)->objects.load());
+  }
+  delete *context;
+  *context = nullptr;
+  return kSuccess;
+}
 
 EXPORT Status vxQueryContext(Context, Enum attribute, void* value, std::size_t size_bytes) {
   constexpr std::uint16_t kVersion = 0x0103;
@@ -188,7 +193,7 @@ EXPORT Status vxQueryHardwareCaps(Context, HardwareCaps* caps, std::size_t size_
 EXPORT Status vxGetStatus(Reference reference) { return reference == nullptr ? kInvalidReference : kSuccess; }
 
 EXPORT Graph vxCreateGraph(Context context) {
-  return context == nullptr || is_to_fail("vxCreateGraph") ? nullptr : made(GraphObject{});
+  return context == nullptr || is_to_fail("vxCreateGraph") ? nullptr : made<GraphObject>(context);
 }
 EXPORT Status vxReleaseGraph(Graph* graph) {
   if (graph != nullptr && *graph != nullptr && (*graph)->scheduled) std::fputs("stand-in: a running graph was released\n", stderr);
@@ -199,16 +204,22 @@ EXPORT Kernel vxImportKernelFromURL(Context context, const char* type, const cha
   if (context == nullptr || std::strcmp(type, kFromPointer) != 0 || is_to_fail("vxImportKernelFromURL")) return nullptr;
   const char* program = url + u32(url + kProgramAt);
   if (u32(url + kProgramAt + 4) != sizeof kMagic + 2 * sizeof(float) || std::memcmp(program, kMagic, sizeof kMagic) != 0) return nullptr;
-  KernelObject kernel{url, u32(url + kCountsAt), u32(url + kCountsAt + 4)};
+  KernelObject kernel;
+  kernel.model = url;
+  kernel.inputs = u32(url + kCountsAt);
+  kernel.outputs = u32(url + kCountsAt + 4);
   std::memcpy(&kernel.factor, program + sizeof kMagic, sizeof kernel.factor);
   std::memcpy(&kernel.offset, program + sizeof kMagic + sizeof(float), sizeof kernel.offset);
-  return made(kernel);
+  return made(context, kernel);
 }
 EXPORT Status vxRemoveKernel(Kernel kernel) { return gone(&kernel); }
 
 EXPORT Node vxCreateGenericNode(Graph graph, Kernel kernel) {
   if (graph == nullptr || kernel == nullptr || is_to_fail("vxCreateGenericNode")) return nullptr;
-  graph->node = made(NodeObject{graph, kernel, std::vector<TensorObject*>(kernel->inputs + kernel->outputs)});
+  graph->node = made<NodeObject>(graph->context);
+  graph->node->graph = graph;
+  graph->node->kernel = kernel;
+  graph->node->parameters.resize(kernel->inputs + kernel->outputs);
   return graph->node;
 }
 EXPORT Status vxReleaseNode(Node* node) {
@@ -225,7 +236,9 @@ EXPORT Status vxQueryNode(Node node, Enum attribute, void* value, std::size_t si
 
 EXPORT Parameter vxGetParameterByIndex(Node node, std::uint32_t index) {
   if (index >= node->parameters.size() || is_to_fail("vxGetParameterByIndex")) return nullptr;
-  return made(ParameterObject{index < node->kernel->inputs ? kInput : kOutput});
+  auto* parameter = made<ParameterObject>(node->context);
+  parameter->direction = index < node->kernel->inputs ? kInput : kOutput;
+  return parameter;
 }
 EXPORT Status vxReleaseParameter(Parameter* parameter) { return gone(parameter); }
 
@@ -280,7 +293,7 @@ EXPORT Tensor vxCreateTensor2(Context context, const TensorParams* params, std::
   std::size_t size = size_of(tensor.type);
   for (const std::size_t each : tensor.sizes) size *= each;
   tensor.bytes.resize(size);
-  return size == 0 ? nullptr : made(std::move(tensor));
+  return size == 0 ? nullptr : made(context, std::move(tensor));
 }
 EXPORT Status vxReleaseTensor(Tensor* tensor) {
   if (tensor != nullptr && *tensor != nullptr && (*tensor)->maps != 0) std::fputs("stand-in: a mapped tensor was released\n", stderr);
