@@ -30,10 +30,10 @@ void* pointer(cuda::DevicePointer address) { return reinterpret_cast<void*>(addr
 }  // namespace
 
 Engine::~Engine() {
-  for (const Slot& slot : slots_) {
-    if (slot.is_open) slot.stream.synchronize(nullptr);
-  }
   if (gpu_.context() == nullptr) return;
+  for (const Slot& slot : slots_) {
+    if (slot.is_open) settle(slot);
+  }
   const Current current(gpu_);  // TensorRT frees device memory of its own
   plan_.unload();
 }
@@ -97,11 +97,14 @@ Code Engine::submit(std::int32_t slot, const abi::Tensor* in, std::size_t in_cou
   if (!current) return current.code();
   const Code code = start(*chosen, in, error);
   chosen->is_open = code == Code::kOk;
-  if (!chosen->is_open) {  // part of it may be under way, and reads what the caller is about to free
-    compute_.synchronize(nullptr);
-    chosen->stream.synchronize(nullptr);
-  }
+  if (!chosen->is_open) settle(*chosen);
   return code;
+}
+
+/// After a failure: part of the run may be under way, and uses what the caller is about to free.
+void Engine::settle(const Slot& slot) noexcept {
+  compute_.synchronize(nullptr);
+  slot.stream.synchronize(nullptr);
 }
 
 Code Engine::start(Slot& slot, const abi::Tensor* in, Error* error) noexcept {
@@ -177,7 +180,10 @@ Code Engine::wait(std::int32_t slot, abi::Tensor* out, std::size_t out_count, Er
     return fail(error, Code::kInvalidArgument, "slot %d: no run is open in it", slot);
   }
   chosen->is_open = false;
-  if (Code code = chosen->stream.synchronize(error); code != Code::kOk) return code;
+  if (Code code = chosen->stream.synchronize(error); code != Code::kOk) {
+    settle(*chosen);
+    return code;
+  }
   if (out_count != output_count()) {
     return fail(error, Code::kInvalidArgument, "expected %zu outputs, found %zu", output_count(), out_count);
   }

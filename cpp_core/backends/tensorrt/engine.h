@@ -56,6 +56,7 @@ class Engine final : public abi::Engine {
   abi::Code start(Slot& slot, const abi::Tensor* in, abi::Error* error) noexcept;
   abi::Code place_inputs(Slot& slot, const abi::Tensor* in, std::vector<void*>& addresses, abi::Error* error) noexcept;
   abi::Code place_outputs(Slot& slot, std::vector<void*>& addresses, abi::Error* error) noexcept;
+  void settle(const Slot& slot) noexcept;
   abi::Code fetch_outputs(Slot& slot, abi::Error* error) noexcept;
 
   Library& library_;

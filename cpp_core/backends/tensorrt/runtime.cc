@@ -86,8 +86,7 @@ Code Library::open(Error* error) noexcept {
 
 Code Library::create_runtime(RuntimeHandle& runtime, Error* error) noexcept {
   logger_.take();
-  // The version of a header that both ends of the major version know: the library refuses a caller newer than itself.
-  nvinfer::Runtime* created = create_(&logger_, nvinfer::kOldest);
+  nvinfer::Runtime* created = create_(&logger_, version_);
   const std::string said = logger_.take();
   if (created != nullptr && said.empty()) {
     runtime.reset(created);

@@ -27,9 +27,14 @@ bool refuse(const Self* self, const std::string& text) {
   return false;
 }
 
+/// Fails on demand, with words in the log.
+bool fails(const Self* self, const char* call) {
+  return door().fails(call) && !refuse(self, std::string(call) + ": a failure that the stand-in injected");
+}
+
 bool set_shape(Self* self, std::int32_t index, const Dims& dims) {
   if (index < 0) return false;
-  if (door().fails("set a shape")) return refuse(self, "set a shape: a failure that the stand-in injected");
+  if (fails(self, "set a shape")) return false;
   const auto at = static_cast<std::size_t>(index);
   const Tensor& tensor = self->network->tensors()[at];
   if (!tensor.is_input || dims.rank != static_cast<std::int32_t>(tensor.shape.size())) return refuse(self, "set a shape: no such input");
@@ -59,7 +64,7 @@ bool infer(Self* self) {
 }
 
 Dims shape_of(const Self* self, std::int32_t index) {
-  if (index < 0 || door().fails("a shape of the context")) return {};
+  if (index < 0 || fails(self, "a shape of the context")) return {};
   infer(const_cast<Self*>(self));  // a cache
   Dims dims;
   const Shape& shape = self->shapes[static_cast<std::size_t>(index)];
@@ -95,7 +100,7 @@ void perform(void* data) {
 
 bool enqueue(Self* self, const std::vector<void*>& addresses, void* stream, const char* call) {
   if (!is_alive(self, call) || !door().has_context(call)) return false;
-  if (door().fails(call)) return refuse(self, std::string(call) + ": a failure that the stand-in injected");
+  if (fails(self, call)) return false;
   if (!infer(self)) return refuse(self, std::string(call) + ": an input's shape was not set");
   if (std::count(addresses.begin(), addresses.end(), nullptr) != 0) return refuse(self, std::string(call) + ": a tensor has no address");
   return door().launch(stream, perform, new Run{self->network, self->shapes, addresses});
@@ -127,7 +132,7 @@ const Table& table() {
           named("setTensorAddress", +[](Self* self, const char* name, void* data) {
             const std::int32_t index = find(self, name, "setTensorAddress");
             if (index < 0) return false;
-            if (door().fails("setTensorAddress")) return refuse(self, "setTensorAddress: a failure that the stand-in injected");
+            if (fails(self, "setTensorAddress")) return false;
             self->addresses[static_cast<std::size_t>(index)] = data;
             return true;
           }),

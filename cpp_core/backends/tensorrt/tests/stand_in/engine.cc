@@ -43,13 +43,20 @@ bool is_inside(Self* self, std::int32_t binding, const char* call) {
 
 std::int32_t count(Self* self) { return static_cast<std::int32_t>(self->shapes.size()); }
 
+/// Fails on demand, with words in the log.
+bool fails(Self* self, const char* call) {
+  if (!door().fails(call)) return false;
+  log_error(self->logger, std::string(call) + ": a failure that the stand-in injected");
+  return true;
+}
+
 const char* name_at(Self* self, std::int32_t index) {
-  if (!is_inside(self, index, "a tensor's name") || door().fails("a tensor's name")) return nullptr;
+  if (!is_inside(self, index, "a tensor's name") || fails(self, "a tensor's name")) return nullptr;
   return tensor(self, index).name.c_str();
 }
 
 Dims shape_at(Self* self, std::int32_t index) {
-  if (!is_inside(self, index, "a tensor's shape") || door().fails("a tensor's shape")) return {};
+  if (!is_inside(self, index, "a tensor's shape") || fails(self, "a tensor's shape")) return {};
   return dims_of(self->shapes[static_cast<std::size_t>(index)]);
 }
 
@@ -57,9 +64,7 @@ std::int32_t type_at(Self* self, std::int32_t index) { return is_inside(self, in
 
 Handle* create_context(EngineImplementation* self) {
   if (!is_alive(self, "createExecutionContext") || !door().has_context("createExecutionContext")) return nullptr;
-  if (!door().fails("createExecutionContext")) return make_context(*self);
-  log_error(self->logger, "createExecutionContext: a failure that the stand-in injected");
-  return nullptr;
+  return fails(self, "createExecutionContext") ? nullptr : make_context(*self);
 }
 
 void destroy(Handle* handle) {
@@ -96,7 +101,7 @@ const Table& table() {
           named("getTensorFormat", +[](Self*, const char*) -> std::int32_t { return 0; }),
           named("getTensorIOMode", +[](Self* self, const char* name) -> std::int32_t {
             const std::int32_t index = find(self, name, "getTensorIOMode");
-            if (index < 0 || door().fails("getTensorIOMode")) return 0;
+            if (index < 0 || fails(self, "getTensorIOMode")) return 0;
             return tensor(self, index).is_input ? 1 : 2;
           }),
       });

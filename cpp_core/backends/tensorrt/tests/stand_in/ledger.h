@@ -19,6 +19,7 @@ class Ledger {
 
   /// Counts a call; true: fail now.
   bool fails(const char* call);
+  bool has_failed(const char* call) const { return failed_ == call; }
   /// "device memory" at `handle` lives from now on; it dies once.
   void born(const char* kind, const void* handle);
   /// False, and a rule broken, unless it is alive.
