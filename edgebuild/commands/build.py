@@ -21,6 +21,7 @@ from edgebuild.commands.report import (
     RowReport,
     as_document,
     build_report,
+    floor_line,
     noted_cores,
     render_report,
     row_report,
@@ -28,7 +29,7 @@ from edgebuild.commands.report import (
 from edgebuild.commands.stages import Request, build
 from edgebuild.config.project import project_version
 from edgebuild.config.sdk import sdks_for, withheld_sdks
-from edgebuild.config.targets import load_target, resolve_names
+from edgebuild.config.targets import glibc_beyond, load_target, resolve_names
 from edgebuild.errors import ConfigError
 from edgebuild.model.cost import since, spent
 from edgebuild.model.product import Artifact
@@ -81,6 +82,9 @@ def command(
     for name in project.targets if every else resolve_names(target or ""):
         wished, where = (asked, "--toolchain") if asked else (project.toolchain_of(name), PROJECT_FILE)
         spec = load_target(name, ctx.ws, wished=wished, where=where if wished else "")
+        if glibc_beyond(spec.toolchain, spec.contract):
+            newer = f"'{spec.contract.title}' has {spec.contract.glibc}; what is really needed, the audit finds"
+            ctx.ws.log.note(f"{name}: {spec.toolchain.words} is newer than the box's: {newer}")
         wanted = formats or project.formats_of(name, has_base=spec.image is not None)
         sdks = sdks_for(spec.row.sdk, project.sdk, name, spec.arch.name, ctx.ws)
         request = Request(spec, project, folder, version, wanted, sdks, withheld_sdks(ctx.ws))
@@ -88,9 +92,8 @@ def command(
     for request in requests:
         require_packable(request, explicit=bool(formats))
     artifacts, report = build_rows(requests, ctx)
-    if len(artifacts) > 1:
-        for line in render_report(report):
-            ctx.ws.log.note(line)
+    for line in render_report(report) if len(artifacts) > 1 else map(floor_line, report.rows):
+        ctx.ws.log.note(line)
     if as_json:
         made = [msgspec.to_builtins(each) for each in artifacts]
         print_json({"schema": "edgebuild.build/1", "artifacts": made, "report": as_document(report)})

@@ -31,6 +31,7 @@ class RowReport(msgspec.Struct, frozen=True, kw_only=True):
     glibc_allowed: str
     size_bytes: int
     cost: Cost
+    toolchain: str  # with what it links against: "clang against debian-11-arm64, glibc 2.31"
     proof: str
     proof_by: str
     core: str  # digest of the compiled core, "" for a project of its own
@@ -71,6 +72,7 @@ def row_report(spec: TargetSpec, artifact: Artifact, cost: Cost) -> RowReport:
         glibc_allowed=spec.contract.glibc or "",
         size_bytes=min(shipped, default=0),
         cost=cost,
+        toolchain=spec.toolchain.words,
         proof=spec.row.proof.level,
         proof_by=spec.row.proof.by,
         core=artifact.made_from.get(_CORE, ""),
@@ -130,6 +132,12 @@ def _shared_line(shared: SharedCore) -> str:
         f"{shared.cost.wall_s:.0f} s ({shared.cost.cpu_s:.0f} s CPU) each; "
         f"saved {shared.saved.wall_s:.0f} s ({shared.saved.cpu_s:.0f} s CPU)"
     )
+
+
+def floor_line(row: RowReport) -> str:
+    """Of a build of one row."""
+    needs = f"ours needs GLIBC_{row.glibc} at most" if row.glibc else "ours needs no glibc"
+    return f"{row.target}: linked by {row.toolchain}; {needs}, the box has {row.glibc_allowed or 'an unknown one'}"
 
 
 def as_document(report: BuildReport) -> dict[str, Any]:

@@ -81,6 +81,12 @@ class ToolchainSpec(Record, frozen=True):
     host: ToolchainSpec | None = None
 
     @property
+    def words(self) -> str:
+        """ "clang against debian-11-arm64, glibc 2.31"."""
+        against = f" against {self.sysroot.name}" if self.sysroot else ""
+        return f"{self.name}{against}, glibc {self.glibc}"
+
+    @property
     def glibc(self) -> str:
         """Nothing that it links can need a newer one. "2.31"."""
         if self.sysroot:
