@@ -17,6 +17,7 @@ from edgebuild.audit.codes import CODES, page
 from edgebuild.audit.origin import Lookup, attribute, origins
 from edgebuild.audit.render import plain, render_findings, render_verdict
 from edgebuild.audit.sarif import Audited, render_sarif
+from edgebuild.audit.sdk import with_sdks_of_box
 from edgebuild.audit.waivers import unused_waivers
 from edgebuild.commands.audit_box import fetched_from_box, is_on_box
 from edgebuild.commands.context import (
@@ -31,12 +32,14 @@ from edgebuild.commands.context import (
 )
 from edgebuild.commands.fleet import Wish, reach_options
 from edgebuild.config.contracts import load_contract
+from edgebuild.config.sdk import sdks_for
 from edgebuild.config.targets import load_row, resolve_names
 from edgebuild.elf import highest_versions
 from edgebuild.errors import AuditError, ConfigError, NotAvailable
 from edgebuild.inputs import read_artifact
 from edgebuild.model.contract import Provided, Waiver
 from edgebuild.model.finding import Finding
+from edgebuild.model.sdk import SdkUse
 from edgebuild.model.tree import TreeFacts
 from edgebuild.workspace import PROJECT_FILE, Workspace, write_atomic
 
@@ -195,11 +198,16 @@ def at_hand(what: str, reach: dict[str, Any], ws: Workspace) -> Iterator[str]:
 
 
 def _bars(targets: tuple[str, ...], contracts: tuple[str, ...], ws: Workspace) -> Iterator[Bar]:
-    """What the project waives it waives on every box; a row waives for itself."""
-    project = current_project(ws)[0].waivers if (ws.project / PROJECT_FILE).is_file() else ()
+    """What the project waives it waives on every box; a row waives for itself. So with SDKs that boxes have."""
+    project: tuple[Waiver, ...] = ()
+    uses: tuple[str | SdkUse, ...] = ()
+    if (ws.project / PROJECT_FILE).is_file():
+        found = current_project(ws)[0]
+        project, uses = found.waivers, found.sdk
     for name in dict.fromkeys(name for pattern in targets for name in resolve_names(pattern)):
         row = load_row(name)
         provided = load_contract(row.contract, ws, where=f"{name}.yaml: contract")
+        provided = with_sdks_of_box(provided, sdks_for(row.sdk, uses, name, provided.contract.arch, ws))
         yield Bar("target", name, provided, (*row.waivers, *project))
     for name in contracts:
         yield Bar("contract", name, load_contract(name, ws), project)

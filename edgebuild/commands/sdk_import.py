@@ -6,12 +6,15 @@ import contextlib
 import getpass
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
 import click
+import msgspec
 
+from edgebuild.audit import audit
+from edgebuild.audit.sdk import with_sdks_of_box
 from edgebuild.build.file_store import fetch_files, find_wanted, held_file
 from edgebuild.build.sdk import Imported, lacking, provide_sdk, take_sdk
 from edgebuild.build.sdk_choose import Chosen, SdkWish, choose, keeper
@@ -26,10 +29,14 @@ from edgebuild.config.sdk import load_backend_functions, load_layouts, recipe_fa
 from edgebuild.config.targets import load_row, resolve_names
 from edgebuild.errors import ConfigError, NotAvailable, VerificationError
 from edgebuild.model.arch import ARCHES, ArchName
-from edgebuild.model.sdk import SdkLicence, SdkRecipe
+from edgebuild.model.contract import Provided
+from edgebuild.model.sdk import Sdk, SdkLicence, SdkRecipe
+from edgebuild.model.tree import TreeFacts
 from edgebuild.workspace import Workspace
 
 # A CMake package, pkg-config files and folders are called so.
+_SHOWN = 5
+_LOADING = ("A102", "A103", "A107", "A134")  # codes of what the loader would not do
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 
 
@@ -85,7 +92,8 @@ def import_sdk(
     if not _NAME.fullmatch(name):
         msg = f"--as: '{name}' is not a name: small letters, digits, '-', '_' and '.'"
         raise ConfigError(msg)
-    wish = SdkWish(paths=paths, only=only, drop=drop, arch=arch or _arch_of(target, ctx.ws))
+    boxes = _boxes_of(target, ctx.ws)
+    wish = SdkWish(paths=paths, only=only, drop=drop, arch=arch or _arch_of(boxes))
     reach = Wish(source, ssh_key=ssh_key, known_hosts=known_hosts, via=via)
     with _open(source, reach, inner, wish, ctx.ws) as opened:
         chosen = choose(opened, wish, source)
@@ -108,18 +116,30 @@ def import_sdk(
         imported = take_sdk(name, chosen, recipe, recipe_facts(recipe), load_layouts(), ws=ctx.ws)
     product = provide_sdk(imported.sdk, ws=ctx.ws)
     file = save_sdk(imported.sdk, ctx.ws)
-    _show(imported, chosen, product, file, as_json, ctx.ws)
+    unfit = {row: _unfit(imported.sdk, chosen, provided) for row, provided in boxes.items()}
+    _show(imported, chosen, product, file, unfit, as_json, ctx.ws)
 
 
-def _arch_of(target: str | None, ws: Workspace) -> ArchName | None:
-    if target is None:
-        return None
-    rows = resolve_names(target)
-    arches = {load_contract(load_row(row).contract, ws).contract.arch for row in rows}
-    if len(arches) != 1:
-        msg = f"--target: '{target}' means rows of {len(arches)} architectures"
+def _boxes_of(target: str | None, ws: Workspace) -> dict[str, Provided]:
+    """What the boxes of a row have; of a family's rows each."""
+    rows = resolve_names(target) if target else ()
+    return {row: load_contract(load_row(row).contract, ws) for row in rows}
+
+
+def _arch_of(boxes: Mapping[str, Provided]) -> ArchName | None:
+    arches = {provided.contract.arch for provided in boxes.values()}
+    if len(arches) > 1:
+        msg = f"--target: {', '.join(boxes)} are of {len(arches)} architectures"
         raise ConfigError(msg, "an SDK is for one: name one row, or say --arch.")
-    return arches.pop()
+    return next(iter(arches), None)
+
+
+def _unfit(sdk: Sdk, chosen: Chosen, provided: Provided) -> list[str]:
+    """Why its libraries cannot be what boxes of this contract have: these would not load there."""
+    elves = tuple(msgspec.structs.replace(chosen.elves[each.path], name=each.name) for each in sdk.lock.libraries)
+    on_box = with_sdks_of_box(provided, [msgspec.structs.replace(sdk, on_box=True)])
+    findings = audit(TreeFacts(path=sdk.name, kind="folder", elves=elves), on_box)
+    return [f"{each.file}: {each.message}" for each in findings if each.code in _LOADING and each.severity == "error"]
 
 
 # ---- Sources ----
@@ -218,11 +238,24 @@ def _print_licences(chosen: Chosen, source: str) -> None:
         click.echo(f"==== {file} ====\n{read_text(chosen.root / file).rstrip()}\n")
 
 
-def _show(imported: Imported, chosen: Chosen, product: Path, file: Path, as_json: bool, ws: Workspace) -> None:
+def _show(
+    imported: Imported,
+    chosen: Chosen,
+    product: Path,
+    file: Path,
+    unfit: Mapping[str, list[str]],
+    as_json: bool,
+    ws: Workspace,
+) -> None:
     lacks = lacking(imported.sdk, load_backend_functions(ws))
     document = document_of(imported.sdk, product, lacks)
     if as_json:
-        more = {"layout": imported.layout, "links_left_out": chosen.nowhere, "doubles": imported.doubles}
+        more = {
+            "layout": imported.layout,
+            "links_left_out": chosen.nowhere,
+            "doubles": imported.doubles,
+            "unfit": unfit,
+        }
         print_json({**document, "recipe": str(file), **more})
         return
     for words, names in (
@@ -230,10 +263,13 @@ def _show(imported: Imported, chosen: Chosen, product: Path, file: Path, as_json
         ("libraries left out, because another file has their name", imported.doubles),
     ):
         if names:
-            click.echo(f"{len(names)} {words}: {', '.join(names[:5])}")
+            click.echo(f"{len(names)} {words}: {', '.join(names[:_SHOWN])}")
     if imported.layout:
         click.echo(
             f"recognised as {imported.layout}: {', '.join(imported.sdk.recipe.cmake_variables)} is set in builds"
         )
     echo_sdk(imported.sdk, product, lacks)
+    for row, reasons in unfit.items():
+        for reason in reasons[:_SHOWN]:
+            click.echo(f"on boxes of {row} it would not load: {reason}")
     click.echo(f"{file}: {imported.sdk.lock.files} files, {imported.sdk.lock.size_bytes / 1e6:.0f} MB")
