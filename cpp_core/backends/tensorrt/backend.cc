@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "abi/nvinfer.h"
+#include "decoders.h"
 #include "edgecore/module.h"
 #include "engine.h"
 #include "model_file.h"
@@ -41,6 +42,10 @@ class Backend final : public module::PlainBackend {
   }
   /// A plan is code of the GPU behind a header; what TensorRT does with one that is damaged further in, nobody promises.
   std::int32_t survives_bad_models() const noexcept override { return 0; }
+
+  Code open_decoder(const abi::DecoderSpec& spec, abi::Decoder** decoder, abi::Error* error) noexcept override {
+    return tensorrt::open_decoder(library_.driver(), spec, decoder, error);
+  }
 
  private:
   Library library_;
