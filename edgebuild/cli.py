@@ -76,8 +76,8 @@ def cli(ctx: click.Context, project: Path | None, out: Path | None, offline: boo
 
     \b
     Exit codes: 0 done, 2 usage or configuration, 3 not available (missing tool, offline),
-    4 build failed, 5 audit refused, 6 verification, signature or host key refused, 7 box refused or failed,
-    8 boxes that are off are pending, 130 interrupted.
+    4 build failed, 5 audit refused, 6 verification, signature, licence or host key refused,
+    7 box refused or failed, 8 boxes that are off are pending, 130 interrupted.
     Tab completion: eval "$(_EDGEBUILD_COMPLETE=bash_source edgebuild)" (also zsh_source, fish_source).
     """
     start = (project or Path.cwd()).resolve()  # or a ".." in it would make folders beside it look like its parents
