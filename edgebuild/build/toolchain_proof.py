@@ -88,6 +88,9 @@ def _build(toolchain: Toolchain, tree: Path, language: str, source: Path, run: R
     except BuildError as err:
         msg = f"toolchain '{toolchain.name}': a {language} program does not build with it\n{err.message}"
         raise VerificationError(msg, "it is damaged, not whole, or cannot work where it was unpacked.") from err
+    if missing := [path.name for path in (made, depends, program) if not path.is_file()]:
+        msg = f"toolchain '{toolchain.name}': its compiler ends well and makes nothing: no {', '.join(missing)}"
+        raise VerificationError(msg)
     headers = depends.read_text().partition(":")[2].replace("\\\n", " ").split()
     _require_own((Path(word) for word in headers if word != str(source)), tree, toolchain, f"{language} header")
     _require_own((Path(word) for word in _TRACED.findall(linked) if word != str(made)), tree, toolchain, "library")
