@@ -16,6 +16,7 @@ from edgebuild.commands.context import Context, Something, contract_output, json
 from edgebuild.commands.fleet import Wish, printable, reach_options
 from edgebuild.config.contracts import FOLDER, save_contract
 from edgebuild.config.probe_rules import load_probe_rules
+from edgebuild.config.targets import rows_like
 from edgebuild.deploy.ssh import connect
 from edgebuild.deploy.transport import ConnectionLost
 from edgebuild.errors import BoxPending, ConfigError
@@ -84,7 +85,7 @@ def command(
     day = datetime.datetime.now(datetime.timezone.utc).date()
     header = f"What {origin} can load. Made by `edgebuild probe` {__version__} on {day}; yours to review and to change."
     save_contract(provided, path, header=header)
-    _show(provided, path, as_json=as_json)
+    _show(provided, path, rows_like(provided.contract, ctx.ws), as_json=as_json)
 
 
 @contextlib.contextmanager
@@ -135,14 +136,16 @@ def contract_name(origin: str, *, is_box: bool) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "box"
 
 
-def _show(provided: Provided, path: Path, *, as_json: bool) -> None:
+def _show(provided: Provided, path: Path, rows: tuple[str, ...], *, as_json: bool) -> None:
     contract = provided.contract
     missing = unknown_facts(contract)
     if as_json:
-        document = {"contract": msgspec.to_builtins(contract), "file": str(path), "unknown": missing}
+        document = {"contract": msgspec.to_builtins(contract), "file": str(path), "rows": rows, "unknown": missing}
         print_json({"schema": "edgebuild.contract/1", **document})
         return
     print_table([(name, printable(value)) for name, value in known_facts(provided).items()], ("fact", "value"))
+    if rows:
+        click.echo(f"looks like row: {', '.join(rows)}")
     if missing:
         click.echo(f"unknown: {', '.join(missing)}; what needs these is refused until the contract states them.")
     is_named = path.parent.name == FOLDER and path.parent.parent == Path.cwd()

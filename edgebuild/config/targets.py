@@ -63,6 +63,17 @@ def resolve_names(pattern: str, *, where: str = "--target") -> tuple[str, ...]:
     raise ConfigError(msg, f"{hint}`edgebuild targets` lists all {len(names)}.")
 
 
+def rows_like(found: Contract, ws: Workspace) -> tuple[str, ...]:
+    """Rows whose boxes look like the probed one; where it bears nobody's signs, those that are for any box like it."""
+    kinds = {
+        name: load_contract(load_row(name).contract, ws, where=f"{name}.yaml: contract").contract
+        for name in row_names()
+    }
+    if alike := tuple(name for name, kind in kinds.items() if found.bears_signs_of(kind)):
+        return alike
+    return tuple(name for name, kind in kinds.items() if not kind.signs and found.is_at_least(kind))
+
+
 def load_target(name: str, ws: Workspace, *, wished: ToolchainWish | None = None, where: str = "") -> TargetSpec:
     """A row and all it names. Raises ConfigErrors with every problem found.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from functools import lru_cache
 from typing import Annotated, Literal
@@ -9,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from edgebuild.model.arch import ArchName
+from edgebuild.model.elf import parse_version
 from edgebuild.model.recipe import Record
 
 Version = Annotated[str, msgspec.Meta(pattern=r"^\d+(\.\d+)*$")]  # "2.31"
@@ -81,6 +83,7 @@ class Contract(Record, frozen=True, omit_defaults=True):
     symbols: file beside this one with the exported symbols of some of these libraries (see edgebuild.contracts).
     programs: absolute paths of interpreters that scripts may name. loaders: those of dynamic loaders.
     versions: SDK, driver and firmware by name ("libacme" -> "0.4.9").
+    signs: what a probed box of this kind says of these: name of a version -> pattern of the whole value.
     sources: where facts come from, by key of this record; "" for all others.
     """
 
@@ -99,7 +102,21 @@ class Contract(Record, frozen=True, omit_defaults=True):
     model: ModelFacts | None = None
     free_bytes: int | None = None
     versions: dict[str, str] = msgspec.field(default_factory=dict)
+    signs: dict[str, str] = msgspec.field(default_factory=dict)
     sources: dict[str, str] = msgspec.field(default_factory=dict)
+
+    def bears_signs_of(self, kind: Contract) -> bool:
+        """Whether a box with this contract looks like one of that kind; never where the kind has no signs."""
+        return (
+            self.arch == kind.arch
+            and bool(kind.signs)
+            and all(re.fullmatch(pattern, self.versions.get(name, "")) for name, pattern in kind.signs.items())
+        )
+
+    def is_at_least(self, kind: Contract) -> bool:
+        """Whether that kind's architecture and C library are here: all that a kind without signs is known by."""
+        ours, theirs = self.glibc, kind.glibc
+        return self.arch == kind.arch and bool(ours and theirs and parse_version(ours) >= parse_version(theirs))
 
 
 class Provided(msgspec.Struct, frozen=True):
