@@ -73,11 +73,12 @@ def _with_origins(findings: tuple[Finding, ...], elves: tuple[ElfFacts, ...], ws
 
 
 def _with_sdk(found: Finding, sdks: Sequence[Sdk]) -> Finding:
-    """A library that is missing because nobody has said who brings it: the SDK that has it is named."""
-    if found.code != "A103" or not (match := re.match(r"needs (\S+),", found.message)):
+    """Of a library that is missing, or of which nobody knows what it has: the SDK that has it is named."""
+    if found.code not in ("A102", "A103", "A110") or (found.code != "A103" and found.severity != "unknown"):
         return found
+    words = set(re.findall(r"[^\s,:;()]+", found.message))
     for sdk in sdks:
-        if match[1] in sdk.symbols:
+        if not sdk.on_box and words & sdk.symbols.keys():
             hint = (
                 f"it is of the SDK '{sdk.name}': `sdk: [{{name: {sdk.name}, on_box: true}}]` says that the box has it."
             )

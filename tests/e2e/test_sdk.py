@@ -17,9 +17,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from edgebuild.config.project import load_project
+from edgebuild.config.targets import load_target
 from edgebuild.config.yaml import load_yaml
 from edgebuild.elf import read_elves
 from edgebuild.fetch import fetch_all
+from edgebuild.model.arch import ARCHES
 from edgebuild.model.recipe import Download
 from edgebuild.unpack import unpack_tar
 from edgebuild.workspace import Workspace
@@ -69,7 +72,8 @@ class Customer:
 
     @property
     def target(self) -> str:
-        return str(load_yaml(self.folder / "edgebuild.yaml", dict[str, Any])["targets"][0])
+        (row,) = load_project(self.folder).targets
+        return row
 
     def call(self, *words: str | Path, timeout_s: float = _BUILD_S) -> Ended:
         return edgebuild(*words, cwd=self.folder, timeout_s=timeout_s)
@@ -118,10 +122,10 @@ def tree(customer: Customer, sdk: dict[str, Any], tmp_path_factory: pytest.TempP
     return folder
 
 
-def test_there_are_customers_of_several_vendors_and_of_both_architectures() -> None:
+def test_there_are_customers_of_several_vendors_and_of_both_architectures(cache: Workspace) -> None:
     assert len({file.parts[-5] for file in CASES}) >= 3
-    targets = [load_yaml(file.with_name("edgebuild.yaml"), dict[str, Any])["targets"][0] for file in CASES]
-    assert {"generic-arm64", "generic-x86_64"} <= set(targets)
+    projects = [load_project(file.parent) for file in CASES]
+    assert {load_target(row, cache).arch.name for project in projects for row in project.targets} == {*ARCHES}
 
 
 def test_nothing_is_taken_before_the_licence_is_accepted(customer: Customer) -> None:
@@ -130,9 +134,11 @@ def test_nothing_is_taken_before_the_licence_is_accepted(customer: Customer) -> 
     assert not (customer.folder / "sysroots/sdks/unread.yaml").exists()
 
 
-def test_what_is_for_another_machine_is_refused_and_named(customer: Customer, smallest: Path) -> None:
+def test_what_is_for_another_machine_is_refused_and_named(
+    customer: Customer, sdk: dict[str, Any], smallest: Path
+) -> None:
     """The trap that the vendor has set; of an SDK that has none a library for the other kind of box."""
-    other = {"generic-arm64": "x86_64", "generic-x86_64": "aarch64"}[customer.target]
+    other = next(arch for arch in ARCHES if arch != sdk["arch"])
     inner = customer.case.options if "--inner" in customer.case.options else ()
     untrapped = Trap(options=(*inner, "--arch", other, "--only", f"*/{smallest.name}"), names=(smallest.name,))
     trap = customer.case.trap or untrapped
