@@ -1,8 +1,9 @@
 # make demo: all set-up and the main job.   make test: all set-up and all tests.
 # make fuzz: 20,000 damaged artifacts.   make truth: every verdict against the real loader, afresh.   make bench: benchmarks.
 # make kills: 100 deployments with something killed in the midst, and the box program killed at every step.
+# make gpu-check: the device code on this machine's GPU, as it ships, against the CPU and the memory's bandwidth.
 .POSIX:
-.PHONY: help demo test lint unit build e2e kills fuzz truth bench bare clean
+.PHONY: help demo test lint unit build e2e kills fuzz truth bench gpu-check bare clean
 
 STAGE = sh .ci/stage
 EDGEBUILD = .venv/bin/edgebuild
@@ -44,6 +45,10 @@ truth:
 bench:
 	@test -x build/peers/bin/checksec || { python3 -m venv build/peers && build/peers/bin/pip install -q -r tests/bench/peers.txt; }
 	@for bench in tests/bench/*_bench.py tests/bench/compare_tools.py; do $(STAGE) $$bench $(PYTHON) -m tests.bench.$$(basename $$bench .py); done
+
+gpu-check:
+	@$(STAGE) build $(EDGEBUILD) build --target server-gpu
+	@sh cpp_core/backends/tensorrt/tests/gpu_check.sh
 
 e2e:
 	@$(STAGE) binfmt sh .ci/binfmt
