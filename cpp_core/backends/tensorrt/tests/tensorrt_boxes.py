@@ -1,0 +1,137 @@
+"""Where the tests run TensorRT's backend against its stand-in: rows of both architectures, releases of TensorRT."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from make_plan import make_plan
+
+from edgebuild.build.emulate import emulated_command
+from edgebuild.build.sysroot import provide_sysroot
+from edgebuild.config.targets import load_sysroot, load_target
+from edgebuild.model.product import Sysroot
+from edgebuild.model.target import TargetSpec
+from edgebuild.workspace import Workspace
+from tests.e2e.fixtures import Built
+from tests.e2e.harness import BACKENDS, Ended, call
+
+AFFINE = BACKENDS / "cpu" / "tests" / "affine.onnx"
+
+
+@dataclass(frozen=True)
+class Release:
+    """One that the stand-in stands in for. folder: below share/edgecore/stubs/."""
+
+    module: str
+    folder: str
+    number: tuple[int, int, int]
+
+    def __str__(self) -> str:
+        return ".".join(map(str, self.number))
+
+
+V8_0 = Release("tensorrt8", "tensorrt-8.0", (8, 0, 1))
+V8_5 = Release("tensorrt8", "tensorrt-8.5", (8, 5, 3))
+V8_6 = Release("tensorrt8", "tensorrt8", (8, 6, 1))
+V10_3 = Release("tensorrt10", "tensorrt-10.3", (10, 3, 0))
+V10_15 = Release("tensorrt10", "tensorrt10", (10, 15, 1))
+RELEASES = (V8_0, V8_5, V8_6, V10_3, V10_15)
+
+
+@dataclass(frozen=True)
+class Account:
+    """What the stand-in counted in one process. failed: the call that was made to fail."""
+
+    pid: int
+    calls: int
+    failed: str
+    alive: tuple[str, ...]
+    broken: tuple[str, ...]
+
+    def is_settled(self) -> bool:
+        return not self.alive and not self.broken
+
+
+@dataclass(frozen=True)
+class Told:
+    """How a program ended, and what its stand-ins say."""
+
+    ended: Ended
+    accounts: tuple[Account, ...]
+
+    @property
+    def words(self) -> str:
+        return self.ended.stdout + self.ended.stderr
+
+
+@dataclass(frozen=True)
+class Box:
+    """A row's product on this machine; root: of an emulated one."""
+
+    spec: TargetSpec
+    tree: Path
+    root: Sysroot | None
+    ws: Workspace
+
+    @staticmethod
+    def of(row: str, built: Built, ws: Workspace) -> Box:
+        spec = load_target(row, ws)
+        roots = spec.row.roots
+        root = provide_sysroot(roots[0], *load_sysroot(roots[0], ws), ws=ws) if roots else None
+        return Box(spec, built.tree, root, ws)
+
+    def call(self, *argv: str | Path, env: Mapping[str, str], timeout_s: float = 300) -> Ended:
+        command = emulated_command(self.spec.arch, self.spec.contract, self.root, argv, ws=self.ws, env=env)
+        return call(*command.argv, timeout_s=timeout_s, env=command.environment())
+
+    def run(
+        self, release: Release, folder: Path, *argv: str | Path, fail: int = 0, integrated: bool | None = None
+    ) -> Told:
+        """A program of the product with the stand-in's libraries where the loader looks. folder: for the account."""
+        report = folder / f"account-{fail}.jsonl"
+        report.unlink(missing_ok=True)
+        env = {
+            "LD_LIBRARY_PATH": str(self.tree / "share/edgecore/stubs" / release.folder),
+            "EDGECORE_STAND_IN_REPORT": str(report),
+            "EDGECORE_STAND_IN_FAIL": str(fail),
+        }
+        if integrated is not None:
+            env["EDGECORE_STAND_IN_INTEGRATED"] = str(int(integrated))
+        ended = self.call(self.tree / argv[0], *argv[1:], env=env)
+        lines = report.read_text().splitlines() if report.exists() else []
+        return Told(ended, tuple(as_account(line) for line in lines))
+
+    def contract(
+        self, release: Release, folder: Path, *options: str, fail: int = 0, integrated: bool | None = None
+    ) -> Told:
+        """The contract suite on this release's module, with a plan of this release."""
+        fixture = folder / "fixtures" / release.module / "tests"
+        if not fixture.exists():
+            fixture.mkdir(parents=True)
+            (fixture / "affine.plan").write_bytes(make_plan(AFFINE.read_bytes(), release.number))
+        suite = ("bin/edgecore-contract", self.tree / "lib/edgecore", folder / "fixtures", "--backends", release.module)
+        return self.run(release, folder, *suite, *options, fail=fail, integrated=integrated)
+
+
+def as_account(line: str) -> Account:
+    document = json.loads(line)
+    document["alive"], document["broken"] = tuple(document["alive"]), tuple(document["broken"])
+    return Account(**document)
+
+
+def describe_faces(clips: Path, folder: Path, release: Release, *, video: str, frames: tuple[int, ...]) -> Path:
+    """A pipeline on the real video whose model is a plan of this release."""
+    (folder / "face.plan").write_bytes(make_plan((clips / "centerface.onnx").read_bytes(), release.number))
+    shutil.copyfile(clips / video, folder / video)
+    description = (clips / "centerface.yaml").read_text().replace("model: centerface.onnx", "model: face.plan")
+    (folder / "face.yaml").write_text(description)
+    pipeline = folder / "pipeline.yaml"
+    chosen = f", frames: [{', '.join(map(str, frames))}]" if frames else ""
+    pipeline.write_text(
+        f"source: {{uri: {video}{chosen}}}\nmodel: face.yaml\nbackend: {release.module}\ndigests: true\n"
+    )
+    return pipeline
