@@ -7,8 +7,8 @@ steps of input x weight.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 _OPSET = 13
 _QUIET = 3
+_MULTIPLIER_BITS = 7
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def _add_conv(network: Network, node: Any, stored: dict[str, NDArray[Any]], out:
     facts = {each.name: helper.get_attribute_value(each) for each in node.attribute}
     source, kernel, bias = node.input
     weights = stored[kernel].astype(np.float32)
-    quant = Quant.covering(float(weights.min()), float(weights.max()))
+    quant = _weight_quant(weights, network.quants[source], network.quants[out])
     step = float(np.float32(network.quants[source].scale) * np.float32(quant.scale))
     depthwise = facts["group"] > 1
     network.constant(kernel, quant.store(weights), quant.scale, quant.zero_point)
@@ -125,6 +126,19 @@ def _add_conv(network: Network, node: Any, stored: dict[str, NDArray[Any]], out:
     inputs = [source, *network.parameters(source, network.quants[source])]
     inputs += [kernel, *network.parameters(kernel, quant), *network.parameters(out, network.quants[out]), bias]
     network.nodes.append(helper.make_node("QLinearConv", inputs, [out], **facts))
+
+
+def _weight_quant(weights: NDArray[np.float32], source: Quant, out: Quant) -> Quant:
+    """Its scale is rounded up until the layer's multiplier, source x weights / out, has 7 significant bits.
+
+    The NPU multiplies with few bits. Measured on the layers of the test: 1 step of 255 away from ONNX Runtime at most;
+    5 in single numbers where the multiplier was left as it came.
+    """
+    low, high = min(float(weights.min()), 0.0), max(float(weights.max()), 0.0)
+    fraction, exponent = math.frexp((high - low) / 255 * source.scale / out.scale)
+    multiplier = math.ldexp(math.ceil(fraction * (1 << _MULTIPLIER_BITS)), exponent - _MULTIPLIER_BITS)
+    scale = float(np.float32(multiplier * out.scale / source.scale))
+    return Quant(scale, round(-low / scale))
 
 
 def _add_sum(network: Network, node: Any, out: str) -> None:
@@ -174,8 +188,13 @@ def _word(name: str) -> str:
     return name.replace(" ", "_")
 
 
-def write(network: Network, folder: Path) -> tuple[Path, Path]:
-    lines, weights = folder / "network.txt", folder / "weights.bin"
-    lines.write_text("\n".join(network.lines) + "\n")
-    weights.write_bytes(bytes(network.weights))
-    return lines, weights
+def affine() -> Network:
+    """y = 2 * x + 1 on 1x4, stored as int16 in halves: the contract suite's model."""
+    network = Network()
+    for kind, name in (("input", "x"), ("output", "y"), ("inner", "doubled")):
+        network.lines.append(f"{kind} {name} int16 0 0 1 4 1 0")
+    for name, halves in (("two", 4), ("one", 2)):
+        network.lines.append(f"constant {name} int16 0 0 1 1 1 0 {len(network.weights)}")
+        network.weights += np.int16(halves).tobytes()
+    network.lines += ["multiply x two doubled", "add doubled one y"]
+    return network
