@@ -72,13 +72,16 @@ struct Batcher::State {
 Batcher::Batcher(std::shared_ptr<State> state) noexcept : state_(std::move(state)) {}
 
 Result<Batcher> Batcher::make(Engine engine, std::int32_t most, std::chrono::microseconds deadline) {
-  if (engine.inputs().size() != 1) return unsupported("the model has " + std::to_string(engine.inputs().size()) + " inputs");
+  const std::size_t inputs = engine.inputs().size();
+  if (inputs != 1) return unsupported("the model has " + std::to_string(inputs) + " inputs");
   const Shape& shape = engine.inputs().front().shape;
   if (shape.empty()) return unsupported("the model's input has no dimensions");
   const std::int64_t fixed = shape.front();
   for (const TensorInfo& output : engine.outputs()) {
     const bool fits = !output.shape.empty() && (output.shape.front() < 0 || output.shape.front() == fixed);
-    if (!fits) return unsupported("output '" + output.name + "' is " + to_string(output.shape) + ", its input " + to_string(shape));
+    if (fits) continue;
+    const std::string shapes = to_string(output.shape) + ", its input " + to_string(shape);
+    return unsupported("output '" + output.name + "' is " + shapes);
   }
   const bool agrees = fixed < 0 ? most > 0 : most == 0 || most == fixed;
   if (!agrees || fixed == 0 || fixed > kMaxSize || most > kMaxSize) {
@@ -154,8 +157,9 @@ Result<std::vector<TensorView>> Batcher::State::run(const Batch& batch, TensorBu
   for (std::size_t i = 0; i < outputs->size(); ++i) {
     const Shape& shape = (*outputs)[i].shape;
     if (shape.empty() || shape.front() != count) {
-      return Error{Code::kInternal, "output '" + engine.outputs()[i].name + "': is " + to_string(shape) + " for a batch of " +
-                                        std::to_string(count), {}};
+      return Error{Code::kInternal,
+                   "output '" + engine.outputs()[i].name + "': is " + to_string(shape) + " for a batch of " +
+                       std::to_string(count), {}};
     }
   }
   return outputs;

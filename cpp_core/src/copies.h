@@ -21,11 +21,12 @@ class CopyMeter {
     ++downloads_.to_host;
     for (int index = 0; index < component_count(host); ++index) {
       const Component samples = component(host, index);
-      downloads_.to_host_bytes += static_cast<std::uint64_t>(samples.width_px) * static_cast<std::uint64_t>(samples.height_px);
+      downloads_.to_host_bytes +=
+          static_cast<std::uint64_t>(samples.width_px) * static_cast<std::uint64_t>(samples.height_px);
     }
   }
 
-  /// Since the call before. nullopt as long as nothing has ever been counted: nobody does, or there is nothing to count.
+  /// Since the call before. nullopt as long as nothing was ever counted: nobody does, or there is nothing to count.
   std::optional<CopyCounts> lap(CopyCounts now) noexcept {
     now.to_host += downloads_.to_host;
     now.to_host_bytes += downloads_.to_host_bytes;

@@ -43,7 +43,8 @@ class DecodedPicture final : public HostCopier {
       const std::lock_guard one_at_a_time(state_->mutex);
       return state_->raw->download(picture_, &host, &error);
     }();
-    if (code != Code::kOk) return from_module("frame " + std::to_string(frame.index) + ": copy to the host", code, error);
+    const std::string where = "frame " + std::to_string(frame.index) + ": copy to the host";
+    if (code != Code::kOk) return from_module(where, code, error);
     copy.owner = std::make_shared<std::vector<std::uint8_t>>(std::move(bytes));  // a vector's memory moves with it
     return copy;
   }

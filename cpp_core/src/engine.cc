@@ -45,7 +45,9 @@ Result<Engine> Engine::adopt(abi::Engine* raw) {
     engine.outputs_.push_back(std::move(*info));
   }
   const std::int32_t depth = raw->depth();
-  if (depth < 1) return Error{Code::kInternal, "the backend's engine takes " + std::to_string(depth) + " runs at a time", {}};
+  if (depth < 1) {
+    return Error{Code::kInternal, "the backend's engine takes " + std::to_string(depth) + " runs at a time", {}};
+  }
   engine.raw_->is_open.assign(static_cast<std::size_t>(std::min(depth, kMaxDepth)), false);
   return engine;
 }
@@ -98,8 +100,9 @@ Status Engine::check_slot(std::int32_t slot, bool should_be_open) const {
     return Error{Code::kInvalidArgument, slot_name(slot) + ": expected 0 to " + std::to_string(depth() - 1), {}};
   }
   if (raw_->is_open[static_cast<std::size_t>(slot)] == should_be_open) return {};
-  const char* const problem = should_be_open ? ": no run is open in it" : ": a run is open in it, which has to be waited for";
-  return Error{Code::kInvalidArgument, slot_name(slot) + problem, {}};
+  const std::string problem =
+      should_be_open ? "no run is open in it" : "a run is open in it, which has to be waited for";
+  return Error{Code::kInvalidArgument, slot_name(slot) + ": " + problem, {}};
 }
 
 Status Engine::submit(std::int32_t slot, const std::vector<TensorView>& in) {

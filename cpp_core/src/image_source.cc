@@ -43,7 +43,9 @@ Result<std::vector<fs::path>> list_images(const fs::path& directory) {
 
 /// One JPEG through a backend's decoder, which may give its picture only once it knows that nothing follows.
 Result<Frame> decode(Decoder& decoder, const fs::path& path) {
-  const auto in_file = [&](const Error& error) { return Error{error.code, path.string() + ": " + error.message, error.hint}; };
+  const auto in_file = [&](const Error& error) {
+    return Error{error.code, path.string() + ": " + error.message, error.hint};
+  };
   const Result<std::vector<std::uint8_t>> bytes = read_bytes(path);
   if (!bytes) return bytes.error();
   if (Status pushed = decoder.push(bytes->data(), bytes->size(), 0); !pushed) return in_file(pushed.error());
@@ -70,7 +72,10 @@ class ImageSource final : public Source {
  public:
   /// decoder: nullopt for the CPU's.
   ImageSource(std::string uri, std::vector<fs::path> images, Selection selection, std::optional<Decoder> decoder)
-      : uri_(std::move(uri)), images_(std::move(images)), selection_(std::move(selection)), decoder_(std::move(decoder)) {}
+      : uri_(std::move(uri)),
+        images_(std::move(images)),
+        selection_(std::move(selection)),
+        decoder_(std::move(decoder)) {}
 
   Result<std::optional<Frame>> next() override {
     while (!selection_.done() && next_ < images_.size()) {

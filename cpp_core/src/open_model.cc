@@ -14,7 +14,8 @@ Status check_sha256(const ModelDescription& description) {
   const Result<std::string> found = sha256_of(description.file);
   if (!found) return found.error();
   if (*found == description.sha256) return {};
-  return Error{Code::kCorrupt, description.file.string() + ": sha256: expected " + description.sha256 + ", found " + *found,
+  return Error{Code::kCorrupt,
+               description.file.string() + ": sha256: expected " + description.sha256 + ", found " + *found,
                "copy the model again, or correct sha256 in " + description.source.string()};
 }
 

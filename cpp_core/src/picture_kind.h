@@ -10,8 +10,8 @@
 
 namespace edgecore {
 
-using PictureKind = std::tuple<abi::Place, PixelLayout, std::uint8_t, std::uint8_t, ColorMatrix, ColorRange, ChromaSiting,
-                               std::int32_t, std::int32_t>;
+using PictureKind = std::tuple<abi::Place, PixelLayout, std::uint8_t, std::uint8_t, ColorMatrix, ColorRange,
+                               ChromaSiting, std::int32_t, std::int32_t>;
 
 inline PictureKind kind_of(const Frame& frame) noexcept {
   return {frame.place, frame.layout, frame.chroma_shift_x, frame.chroma_shift_y, frame.matrix,

@@ -120,10 +120,12 @@ Result<Pipeline> Pipeline::open(const PipelineConfig& config, const std::filesys
     if (Status status = make_folder(config.annotate); !status) return status.error();
   }
   std::vector<TensorBuffer> inputs;
-  for (std::int32_t slot = 0; slot < *in_flight; ++slot) inputs.emplace_back(DType::kFloat32, shape_of(description->input));
+  const Shape shape = shape_of(description->input);
+  for (std::int32_t slot = 0; slot < *in_flight; ++slot) inputs.emplace_back(DType::kFloat32, shape);
   const CopyMeter copies(engine->copies());
-  return Pipeline(std::make_unique<State>(State{*std::move(description), *std::move(source), config.annotate,
-                                                config.digests, std::move(inputs), {}, *std::move(engine), {}, copies}));
+  State state{*std::move(description), *std::move(source), config.annotate, config.digests, std::move(inputs), {},
+              *std::move(engine),      {},                 copies};
+  return Pipeline(std::make_unique<State>(std::move(state)));
 }
 
 const ModelDescription& Pipeline::model() const noexcept { return state_->description; }
@@ -172,7 +174,8 @@ Result<Flying> Pipeline::State::start(Frame frame, std::int64_t decode_us) {
     flying.result.digests = Digests{digest(**picture), digest(*input)};
   }
   flying.since_start = Stopwatch();
-  if (Status started = engine.submit(flying.slot, {*input}); !started) return of_frame(flying.result.frame, started.error());
+  const Status started = engine.submit(flying.slot, {*input});
+  if (!started) return of_frame(flying.result.frame, started.error());
   next_slot = (next_slot + 1) % static_cast<std::int32_t>(inputs.size());
   return flying;
 }
@@ -221,7 +224,8 @@ Result<FrameResult> Pipeline::State::finish(Flying flying) {
   if (!annotate.empty()) {
     const Result<const Frame*> picture = host_frame(flying);
     if (!picture) return picture.error();
-    Status written = write_annotated_jpeg(**picture, result.detections, description.labels, picture_path(annotate, frame.index));
+    const std::filesystem::path path = picture_path(annotate, frame.index);
+    Status written = write_annotated_jpeg(**picture, result.detections, description.labels, path);
     if (!written) return written.error();
   }
   result.copies = copies.lap(engine.copies());

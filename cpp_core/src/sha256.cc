@@ -21,7 +21,9 @@ constexpr std::array<std::uint32_t, 64> kRounds{
     0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
 
-constexpr std::uint32_t rotate(std::uint32_t word, unsigned bits) noexcept { return word >> bits | word << (32U - bits); }
+constexpr std::uint32_t rotate(std::uint32_t word, unsigned bits) noexcept {
+  return word >> bits | word << (32U - bits);
+}
 
 std::uint32_t read_word(const std::uint8_t* bytes) noexcept {
   return static_cast<std::uint32_t>(bytes[0]) << 24U | static_cast<std::uint32_t>(bytes[1]) << 16U |
@@ -40,7 +42,8 @@ void Sha256::add_block(const std::uint8_t* block) noexcept {
   }
   auto [a, b, c, d, e, f, g, h] = state_;
   for (std::size_t t = 0; t < 64; ++t) {
-    const std::uint32_t first = h + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) + ((e & f) ^ (~e & g)) + kRounds[t] + w[t];
+    const std::uint32_t sum1 = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25);
+    const std::uint32_t first = h + sum1 + ((e & f) ^ (~e & g)) + kRounds[t] + w[t];
     const std::uint32_t second = (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
     h = g;
     g = f;
@@ -83,7 +86,9 @@ std::string Sha256::finish() {
   update(&kEnd, 1);
   while (rest_bytes_ != kBlockBytes - sizeof size_bits) update(&kZero, 1);
   std::array<std::uint8_t, sizeof size_bits> big_endian{};
-  for (std::size_t i = 0; i < big_endian.size(); ++i) big_endian[i] = static_cast<std::uint8_t>(size_bits >> (56U - 8U * i));
+  for (std::size_t i = 0; i < big_endian.size(); ++i) {
+    big_endian[i] = static_cast<std::uint8_t>(size_bits >> (56U - 8U * i));
+  }
   update(big_endian.data(), big_endian.size());
 
   constexpr char kDigits[] = "0123456789abcdef";

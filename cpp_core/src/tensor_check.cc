@@ -23,8 +23,8 @@ Result<TensorInfo> decode(const abi::TensorInfo* raw, const std::string& port) {
                                        std::to_string(abi::kMaxRank));
   }
   if (size_of(raw->dtype) == 0) return refuse(Code::kInternal, "the backend gives it an unknown type");
-  TensorInfo info{bounded(raw->name, sizeof raw->name), raw->dtype, Shape(raw->shape, raw->shape + raw->rank), raw->scale,
-                  raw->zero_point};
+  TensorInfo info{bounded(raw->name, sizeof raw->name), raw->dtype, Shape(raw->shape, raw->shape + raw->rank),
+                  raw->scale, raw->zero_point};
   const bool is_free = std::any_of(info.shape.begin(), info.shape.end(), [](std::int64_t size) { return size < 0; });
   const TensorView whole{nullptr, info.dtype, info.shape, Place::kHost};
   if (!is_free && (element_count(info.shape) < 0 || whole.size_bytes() > kMaxTensorBytes)) {

@@ -142,6 +142,11 @@ Ending watch(pid_t child, int fd, std::int64_t limit_ms) {
   return ending;
 }
 
+/// POSIX lets posix_spawn tell a failed exec this way, and where vfork is a fork (an emulator's) it has no other.
+bool is_not_started(const Ending& ending) {
+  return ending.line.empty() && ending.status && WIFEXITED(*ending.status) && WEXITSTATUS(*ending.status) == 127;
+}
+
 std::string seconds(std::int64_t limit_ms) {
   return limit_ms % 1000 == 0 ? std::to_string(limit_ms / 1000) + " s" : std::to_string(limit_ms) + " ms";
 }
@@ -156,7 +161,8 @@ Status judge(const Ending& ending, const fs::path& model, std::int64_t limit_ms)
     const auto [stop, failure] = std::from_chars(ending.line.data(), end, code);
     if (failure != std::errc()) return corrupt("gave no answer that makes sense");
     if (code == 0) return {};
-    return Error{static_cast<Code>(code), model.string() + ":" + to_utf8({stop, static_cast<std::size_t>(end - stop)}), {}};
+    const std::string text = to_utf8({stop, static_cast<std::size_t>(end - stop)});
+    return Error{static_cast<Code>(code), model.string() + ":" + text, {}};
   }
   if (!ending.status) return corrupt("did not end within " + seconds(limit_ms));
   if (WIFSIGNALED(*ending.status)) {
@@ -189,20 +195,26 @@ Status try_model(const fs::path& program, const fs::path& module, const EngineRe
     return Error{Code::kNotFound, purpose + ", and there is no " + program.string(),
                  "install it beside the backend modules, or write the model's `sha256` into its description"};
   }
-  std::vector<std::string> words{program, module, request.model, std::to_string(request.device), std::to_string(request.threads)};
+  std::vector<std::string> words{program, module, request.model, std::to_string(request.device),
+                                 std::to_string(request.threads)};
   for (const auto& [key, value] : request.options) {
     words.push_back(key);
     words.push_back(value);
   }
   std::optional<Pipe> pipe = make_pipe();
   if (!pipe) return Error{Code::kInternal, purpose + ": pipe: " + std::strerror(errno), {}};
+  const auto cannot_start = [&](const std::string& reason) {
+    return Error{Code::kUnsupported, purpose + ", and " + program.string() + " cannot be started: " + reason,
+                 "write the model's `sha256` into its description"};
+  };
   pid_t child = 0;
   if (const int failure = spawn(program, words, pipe->write_end.get(), child); failure != 0) {
-    return Error{Code::kUnsupported, purpose + ", and " + program.string() + " cannot be started: " + std::strerror(failure),
-                 "write the model's `sha256` into its description"};
+    return cannot_start(std::strerror(failure));
   }
   pipe->write_end = Descriptor();
-  return judge(watch(child, pipe->read_end.get(), limit_ms), request.model, limit_ms);
+  const Ending ending = watch(child, pipe->read_end.get(), limit_ms);
+  if (is_not_started(ending)) return cannot_start("exit status 127");
+  return judge(ending, request.model, limit_ms);
 }
 
 }  // namespace edgecore

@@ -22,7 +22,7 @@ struct PipelineConfig {
   std::filesystem::path model;             // the description, not the model file
   std::string backend = "cpu";
   EngineRequest engine;                    // device, threads, options; `model` is filled from the description
-  std::int32_t in_flight = 0;              // engine.in_flight: runs that are open at a time; 0: 2 if the engine can, else 1
+  std::int32_t in_flight = 0;              // runs that are open at a time; 0: 2 if the engine can, else 1
   std::filesystem::path annotate;          // folder for annotated JPEGs; empty: none
   bool digests = false;                    // add frame and tensor digests to each result (for comparisons)
 };
@@ -56,7 +56,7 @@ struct FrameResult {
   std::vector<Detection> detections;
   Timings timings;
   std::optional<Digests> digests;    // only with PipelineConfig::digests
-  std::optional<CopyCounts> copies;  // between host and device since the result before; none where none ever was counted
+  std::optional<CopyCounts> copies;  // between host and device since the result before; none: none was ever counted
 };
 
 /// Move-only, one thread at a time. open() fails before the first frame on anything that cannot work.

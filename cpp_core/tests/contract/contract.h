@@ -1,4 +1,4 @@
-// Where the suite finds modules and models, and which of them it asks: given on the command line, the same for every test.
+// Where the suite finds modules and models, and which of them it asks: given on the command line, the same for all.
 #pragma once
 
 #include <filesystem>

@@ -134,7 +134,9 @@ TEST_CASE("where the vendor's loader may end the process, garbage and what break
     if (backend->survives_bad_models()) continue;
     std::vector<std::string> files = garbage();
     const std::string whole = read_file(affine_model(name));
-    for (const std::size_t percent : {1U, 10U, 25U, 50U, 75U, 90U, 99U}) files.push_back(whole.substr(0, whole.size() * percent / 100));
+    for (const std::size_t percent : {1U, 10U, 25U, 50U, 75U, 90U, 99U}) {
+      files.push_back(whole.substr(0, whole.size() * percent / 100));
+    }
     for (const std::string& bytes : files) {
       CAPTURE(bytes.size());
       const ModelFile file(bytes);

@@ -199,7 +199,8 @@ TEST_CASE("decoded pictures lie on the device, come to the host when asked, and 
   frame = {};  // recycled, and the decoder with it: it aborts if it was released before
   REQUIRE_MESSAGE(host.ok(), host.error().message);
   CHECK(host->place == Place::kHost);
-  CHECK(digest(*host) == digest(test::make_frame(6, 5, {PixelLayout::kGray, 0, 0}, [](int, auto, auto) { return 90; })));
+  const Frame expected = test::make_frame(6, 5, {PixelLayout::kGray, 0, 0}, [](int, auto, auto) { return 90; });
+  CHECK(digest(*host) == digest(expected));
 }
 
 TEST_CASE("a decoder's failures are told, and pictures that cannot be are refused and given back") {
@@ -208,7 +209,9 @@ TEST_CASE("a decoder's failures are told, and pictures that cannot be are refuse
   const struct {
     const char* unit;
     const char* told;
-  } rows[] = {{"0x5 1", "it is empty"}, {"70000x1 1", "it is larger than 65536 pixels a side"}, {"4x4 1!", "its pixel layout is unknown"}};
+  } rows[] = {{"0x5 1", "it is empty"},
+              {"70000x1 1", "it is larger than 65536 pixels a side"},
+              {"4x4 1!", "its pixel layout is unknown"}};
   for (const auto& row : rows) {
     REQUIRE(push(decoder, row.unit).ok());
     const Result<std::optional<Frame>> pulled = decoder.pull();

@@ -43,7 +43,8 @@ ModelDescription describe(const test::ScratchFolder& folder, const std::string& 
   folder.write("model", words);
   const std::string key = sha256.empty() ? "" : "sha256: " + sha256 + "\n";
   const auto description = load_model_description(folder.write(
-      "model.yaml", "model: model\n" + key + "input: {width_px: 4, height_px: 4}\nhead: {kind: yolov8}\nlabels: [thing]\n"));
+      "model.yaml",
+      "model: model\n" + key + "input: {width_px: 4, height_px: 4}\nhead: {kind: yolov8}\nlabels: [thing]\n"));
   REQUIRE_MESSAGE(description.ok(), description.error().message);
   return *description;
 }
@@ -131,7 +132,8 @@ TEST_CASE("a loader that ends the process ends a child of ours, and we say how")
     REQUIRE_FALSE(engine.ok());
     CHECK_FALSE(engine.error().hint.empty());
     if (!can_start) continue;
-    CHECK(problem_of(engine, description, Code::kCorrupt).find(std::string("loading it in a process of its own ") + row.told) == 0);
+    const std::string told = std::string("loading it in a process of its own ") + row.told;
+    CHECK(problem_of(engine, description, Code::kCorrupt).find(told) == 0);
   }
 }
 

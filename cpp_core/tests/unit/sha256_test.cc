@@ -33,7 +33,9 @@ TEST_CASE("pieces of any size give the sum of the whole") {
   for (int i = 0; i < 1000; ++i) text += static_cast<char>(i * 7);
   for (const std::size_t piece : {1U, 3U, 63U, 64U, 65U, 127U, 999U}) {
     Sha256 sha;
-    for (std::size_t at = 0; at < text.size(); at += piece) sha.update(text.data() + at, std::min(piece, text.size() - at));
+    for (std::size_t at = 0; at < text.size(); at += piece) {
+      sha.update(text.data() + at, std::min(piece, text.size() - at));
+    }
     CHECK(sha.finish() == sha256(text));
   }
 }
@@ -44,7 +46,8 @@ TEST_CASE("a file's sum, and a file that cannot be read") {
   REQUIRE(sum.ok());
   CHECK(*sum == sha256("abc"));
   CHECK(*sha256_of(folder.write("empty", "")) == sha256(""));
-  CHECK(*sha256_of(folder.write("large", std::string((1U << 20U) + 5, 'a'))) == sha256(std::string((1U << 20U) + 5, 'a')));
+  const std::string large((1U << 20U) + 5, 'a');
+  CHECK(*sha256_of(folder.write("large", large)) == sha256(large));
   for (const auto& path : {folder.path() / "none", folder.path()}) {
     const Result<std::string> refused = sha256_of(path);
     REQUIRE_FALSE(refused.ok());
