@@ -77,7 +77,7 @@ def render_run(release: Release, payload: Payload) -> str:
 
 
 def _of_the_box(container: ContainerSpec | None) -> str:
-    """Puts the options for mounts and devices into "$@".
+    """Puts the options for mounts, devices and their libraries into "$@".
 
     What is not there ends the start with a sentence: docker would make an empty folder on the box for a mount.
     """
@@ -96,6 +96,8 @@ def _of_the_box(container: ContainerSpec | None) -> str:
             '    set -- "$@" --device "$each"',
             "done",
         ]
+    if container.library_path:
+        lines.append(f'set -- "$@" -e LD_LIBRARY_PATH={":".join(container.library_path)}')
     return "".join(f"{line}\n" for line in lines)
 
 

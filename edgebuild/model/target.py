@@ -46,6 +46,7 @@ class ProofSpec(Record, frozen=True):
 Mount = Annotated[
     str, msgspec.Meta(pattern=r"^(/[A-Za-z0-9][A-Za-z0-9._+@=-]*)+(:(/[A-Za-z0-9][A-Za-z0-9._+@=-]*)+)?(:r[ow])?\Z")
 ]
+Folder = Annotated[str, msgspec.Meta(pattern=r"^(/[A-Za-z0-9][A-Za-z0-9._+@=-]*)+\Z")]
 Device = Annotated[str, msgspec.Meta(pattern=r"^/dev(/[A-Za-z0-9*?][A-Za-z0-9._+*?-]*)+\Z")]
 
 
@@ -53,11 +54,13 @@ class ContainerSpec(Record, frozen=True, omit_defaults=True):
     """What a container on the box gets of it: the drivers' libraries and devices, which no image can bring.
 
     mounts: "/opt/sdk:ro", or "/on/the/box:/inside:ro". devices: "/dev/name" or a pattern, expanded on the box. Each
-    has to be there.
+    has to be there. library_path: folders inside in which the loader looks before the image's own, as mounts that
+    bring libraries need it.
     """
 
     mounts: tuple[Mount, ...] = ()
     devices: tuple[Device, ...] = ()
+    library_path: tuple[Folder, ...] = ()
 
 
 class SysrootSpec(Record, frozen=True):

@@ -194,7 +194,11 @@ def test_an_image_runs_read_only_under_an_init_with_its_state() -> None:
 
 
 def test_a_container_gets_what_its_row_names_of_the_box_and_each_has_to_be_there(tmp_path: Path) -> None:
-    container = ContainerSpec(mounts=("/usr:ro", "/usr/bin:/tools"), devices=("/dev/nul*", "/dev/zero"))
+    container = ContainerSpec(
+        mounts=("/usr:ro", "/usr/bin:/tools"),
+        devices=("/dev/nul*", "/dev/zero"),
+        library_path=("/tools/lib", "/usr/lib"),
+    )
     row = msgspec.structs.replace(ROW, container=container)
     release = msgspec.structs.replace(RELEASE, rows={"arm": row})
     (tmp_path / "docker").write_text("#!/bin/sh\nprintf '%s ' \"$@\"\n")
@@ -207,7 +211,8 @@ def test_a_container_gets_what_its_row_names_of_the_box_and_each_has_to_be_there
         return done.returncode, done.stdout + done.stderr
 
     code, said = start(release)
-    options = " -v /s t:/state -v /usr:/usr:ro -v /usr/bin:/tools:rw --device /dev/null --device /dev/zero --name "
+    options = " -v /s t:/state -v /usr:/usr:ro -v /usr/bin:/tools:rw --device /dev/null --device /dev/zero"
+    options += " -e LD_LIBRARY_PATH=/tools/lib:/usr/lib --name "
     assert code == 0 and options in said and f"{IMAGE.image_id} run /state/site.yaml" in said
     for missing in (ContainerSpec(mounts=("/none:ro",)), ContainerSpec(devices=("/dev/none*",))):
         row = msgspec.structs.replace(ROW, container=missing)
