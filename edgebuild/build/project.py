@@ -172,7 +172,7 @@ def bundle_sdk(stage: Path, sdk: Sdk, product: Path) -> None:
     if {path.name for path in stage.glob("lib/*")} == before:
         return
     for text in sdk.recipe.licence.files:
-        place = stage / _LICENCES / sdk.name / Path(text).name
+        place = stage / _LICENCES / sdk.name / text  # several may be called the same
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(product / "root" / text, place)
 

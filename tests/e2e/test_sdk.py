@@ -162,6 +162,8 @@ def test_it_is_recorded_with_its_version_licence_and_symbols(customer: Customer,
 
 
 def test_a_customers_project_is_linked_audited_and_packaged(customer: Customer, tree: Path) -> None:
+    (archive,) = (path for path in (customer.folder / "out").rglob("*.tar.gz") if "-debug" not in path.name)
+    customer.call("audit", archive, "--target", customer.target).succeed()
     (elf,) = read_elves(tree)
     assert set(elf.needed) & set(customer.case.exports), elf.needed
     assert elf.runpath == ("$ORIGIN/../lib",)

@@ -14,12 +14,13 @@ from edgebuild.audit.sdk import Shipping, with_sdks_of_box
 from edgebuild.build.project import provide_project
 from edgebuild.build.sdk import cmake_variables, lacking, needs_of_bundled, prefixes_of_sdk, sdk_product
 from edgebuild.commands import sdk_import
+from edgebuild.commands.gate import gate
 from edgebuild.config.sdk import load_backend_functions, load_sdk, sdks_for, withheld_sdks
 from edgebuild.config.targets import load_target
 from edgebuild.deploy.collect import BoxRoot
 from edgebuild.digest import sha256_file
 from edgebuild.elf import read_elves
-from edgebuild.errors import ConfigError
+from edgebuild.errors import AuditError, ConfigError
 from edgebuild.model.contract import Contract, CpuSpec, Provided
 from edgebuild.model.finding import Finding
 from edgebuild.model.project import Project
@@ -31,7 +32,7 @@ from tests.corpus.images import write_image
 from tests.elf_writer import Elf, write_elf
 from tests.toolchains import TOOLCHAIN
 from tests.unit.test_root_source import LocalTransport
-from tests.unit.test_sdk_import import SDK, call, folder, imported, refused, tar
+from tests.unit.test_sdk_import import SDK, call, folder, imported, never, refused, tar
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LOADER = "ld-linux-aarch64.so.1"
@@ -177,7 +178,7 @@ def test_what_may_ship_is_bundled_with_its_licence_and_unstripped(acme: Sdk, ws:
     sdk = free(acme)
     stage, _, _ = build(ws, sdk)
     assert sha256_file(stage / "lib/libacme.so.1") == sdk.lock.libraries[0].sha256
-    assert "Do not pass on" in (stage / "share/licenses/acme/LICENSE.txt").read_text()
+    assert "Do not pass on" in (stage / "share/licenses/acme/acme/doc/LICENSE.txt").read_text()
     assert needs_of_bundled(stage, (sdk,)) == {"lib/libacme.so.1": {}}
 
 
@@ -220,6 +221,26 @@ def test_what_a_contract_states_itself_counts_more(acme: Sdk) -> None:
     provided = with_sdks_of_box(Provided(contract, {"libacme.so.1": frozenset({"acme_old"})}), [on_box(acme)])
     assert provided.contract.libraries["libacme.so.1"] == {"ACME": "9.0"}
     assert provided.symbols["libacme.so.1"] == frozenset({"acme_old"})
+
+
+def test_a_build_says_which_sdk_would_settle_a_missing_library(acme: Sdk, tmp_path: Path, ws: Workspace) -> None:
+    program = write_elf(Elf(needed=("libacme.so.1", "libgone.so"), runpath="$ORIGIN/../lib"))
+    folder(tmp_path / "tree", {"bin/app": program})
+    with pytest.raises(AuditError) as refusal:
+        gate(
+            tmp_path / "tree",
+            "app",
+            load_target("generic-arm64", ws),
+            floor="",
+            static_runtime=True,
+            needs={},
+            waivers=(),
+            shipping=Shipping(linked=(acme,)),
+            ws=ws,
+            run=never,
+        )
+    text = refusal.value.message
+    assert "libgone.so" in text and text.count("sdk: [{name: acme, on_box: true}]") == 1 and "--redistributable" in text
 
 
 # ---- What must not ship ----
