@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from edgebuild.config.targets import load_sysroot, load_target
 from edgebuild.model.product import Sysroot
 from edgebuild.model.target import TargetSpec
 from edgebuild.workspace import Workspace
+from tests.data import FACE_DESCRIPTION, FACE_HEIGHT_PX, FACE_WIDTH_PX
 from tests.e2e.fixtures import Built
 from tests.e2e.harness import BACKENDS, Ended, call
 
@@ -123,15 +126,30 @@ def as_account(line: str) -> Account:
     return Account(**document)
 
 
-def describe_faces(clips: Path, folder: Path, release: Release, *, video: str, frames: tuple[int, ...]) -> Path:
-    """A pipeline on the real video whose model is a plan of this release."""
-    (folder / "face.plan").write_bytes(make_plan((clips / "centerface.onnx").read_bytes(), release.number))
-    shutil.copyfile(clips / video, folder / video)
-    description = (clips / "centerface.yaml").read_text().replace("model: centerface.onnx", "model: face.plan")
+def describe_faces(model: Path, video: Path, folder: Path, release: Release | None, frames: tuple[int, ...]) -> Path:
+    """A pipeline on the real video: of this release with a plan made of `model`, without one on the CPU.
+
+    model: the described face model (centerface.yaml beside it), as tests.data provides it, whose height and width the
+    folder's name may tell: "centerface-192x128-...".
+    """
+    content, name = model.read_bytes(), "face.onnx"
+    if release is not None:
+        content, name = make_plan(content, release.number), "face.plan"
+    (folder / name).write_bytes(content)
+    shutil.copyfile(video, folder / video.name)
+    size = re.search(r"-(\d+)x(\d+)-", model.parent.name)
+    width, height = size.groups() if size else (str(FACE_WIDTH_PX), str(FACE_HEIGHT_PX))
+    description = FACE_DESCRIPTION.read_text()
+    for old, new in (
+        ("model: centerface.onnx", f"model: {name}\nsha256: {hashlib.sha256(content).hexdigest()}"),
+        (f"width_px: {FACE_WIDTH_PX}", f"width_px: {width}"),
+        (f"height_px: {FACE_HEIGHT_PX}", f"height_px: {height}"),
+    ):
+        assert old in description
+        description = description.replace(old, new)
     (folder / "face.yaml").write_text(description)
-    pipeline = folder / "pipeline.yaml"
     chosen = f", frames: [{', '.join(map(str, frames))}]" if frames else ""
-    pipeline.write_text(
-        f"source: {{uri: {video}{chosen}}}\nmodel: face.yaml\nbackend: {release.module}\ndigests: true\n"
-    )
+    backend = release.module if release else "cpu"
+    pipeline = folder / "pipeline.yaml"
+    pipeline.write_text(f"source: {{uri: {video.name}{chosen}}}\nmodel: face.yaml\nbackend: {backend}\ndigests: true\n")
     return pipeline

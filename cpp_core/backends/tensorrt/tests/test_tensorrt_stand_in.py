@@ -9,17 +9,17 @@ import os
 from pathlib import Path
 
 import pytest
+from make_plan import MARK
 from tensorrt_boxes import V8_0, V8_5, V10_3, V10_15, Box, Release, describe_faces
 
+from edgebuild.workspace import Workspace
+from tests import data
 from tests.e2e.harness import SPREAD_FRAMES, FrameLine, assert_same_boxes
 
 OUTPUTS = 4  # of the face model
-EMULATED_FRAMES = SPREAD_FRAMES[2:4]
+EMULATED_FRAMES = (32, 40)
+CORRUPT = 6
 WHOLE_VIDEO = () if os.environ.get("EDGEBUILD_WHOLE_VIDEO") else SPREAD_FRAMES
-
-
-def is_integrated(box: Box) -> bool:
-    return box.spec.arch.name == "aarch64"
 
 
 def check_contract(box: Box, release: Release, folder: Path, **wish: bool) -> None:
@@ -48,14 +48,13 @@ def test_the_contract_holds_on_arm64(orin: Box, xavier: Box, tmp_path: Path) -> 
 
 
 def find_faces(
-    box: Box, release: Release, clips: Path, folder: Path, frames: tuple[int, ...]
+    box: Box, release: Release, model: Path, video: Path, folder: Path, frames: tuple[int, ...]
 ) -> tuple[dict[int, FrameLine], list[dict[str, int]]]:
     """frame -> faces; the copies that each line tells of."""
-    pipeline = describe_faces(clips, folder, release, video="bikes.mp4", frames=frames)
-    told = box.run(release, folder, "bin/edgecore", "run", pipeline)
+    told = box.run(release, folder, "bin/edgecore", "run", describe_faces(model, video, folder, release, frames))
     lines = told.ended.frames()
-    assert told.accounts, "the stand-in wrote no account: it was not what ran"
-    assert all(account.is_settled() for account in told.accounts), told.accounts
+    (account,) = told.accounts
+    assert account.is_settled(), account
     return lines, [json.loads(line).get("copies", {}) for line in told.ended.stdout.splitlines()]
 
 
@@ -63,7 +62,8 @@ def test_the_faces_of_the_video_are_those_of_the_cpu(
     server: Box, release: Release, clips: Path, native_lines: dict[str, dict[int, FrameLine]], tmp_path: Path
 ) -> None:
     cpu = native_lines["bikes.mp4"]
-    found, copies = find_faces(server, release, clips, tmp_path, WHOLE_VIDEO)
+    model, video = clips / "centerface.onnx", clips / "bikes.mp4"
+    found, copies = find_faces(server, release, model, video, tmp_path, WHOLE_VIDEO)
     assert tuple(found) == (WHOLE_VIDEO or tuple(cpu))
     assert sum(line.has_face() for line in found.values()) >= 6
     for number, line in found.items():
@@ -73,19 +73,45 @@ def test_the_faces_of_the_video_are_those_of_the_cpu(
     assert sum(each["to_device"] for each in copies) >= len(found)
 
 
+def test_a_plan_that_nobody_vouches_for_is_tried_in_a_process_of_its_own(
+    server: Box, clips: Path, tmp_path: Path
+) -> None:
+    model, video = clips / "centerface.onnx", clips / "bikes.mp4"
+    pipeline = describe_faces(model, video, tmp_path, V10_15, frames=(40,))
+    description = tmp_path / "face.yaml"
+    description.write_text("".join(line for line in description.open() if not line.startswith("sha256")))
+    told = server.run(V10_15, tmp_path, "bin/edgecore", "run", pipeline)
+    assert [line.has_face() for line in told.ended.frames().values()] == [True]
+    plan = bytearray((tmp_path / "face.plan").read_bytes())
+    inside = plan.index(MARK) + len(MARK) + 8
+    plan[inside : inside + 64] = bytes(64)  # sound outside, no model inside
+    (tmp_path / "face.plan").write_bytes(plan)
+    told = server.run(V10_15, tmp_path, "bin/edgecore", "run", pipeline)
+    assert told.ended.code == CORRUPT, told.words
+
+
+@pytest.fixture(scope="session")
+def small_model(cache: Workspace) -> Path:
+    """What a frame costs under emulation goes with its pixels."""
+    return data.provide_face_model(cache, width_px=192, height_px=128) / "centerface.onnx"
+
+
 @pytest.mark.parametrize("release", [V10_3, V8_5], ids=str)
 def test_on_arm64_too_and_nothing_is_copied(
+    server: Box,
     release: Release,
+    small_model: Path,
     clips: Path,
-    native_lines: dict[str, dict[int, FrameLine]],
     tmp_path: Path,
     request: pytest.FixtureRequest,
 ) -> None:
     box: Box = request.getfixturevalue("orin" if release == V10_3 else "xavier")
-    assert is_integrated(box)
-    found, copies = find_faces(box, release, clips, tmp_path, EMULATED_FRAMES)
+    video = clips / "bikes.mp4"
+    desk = describe_faces(small_model, video, tmp_path, None, EMULATED_FRAMES)
+    cpu = server.call(server.tree / "bin/edgecore", "run", desk, env={}).frames()
+    found, copies = find_faces(box, release, small_model, video, tmp_path, EMULATED_FRAMES)
     assert tuple(found) == EMULATED_FRAMES
-    assert all(line.has_face() for line in found.values())
     for number, line in found.items():
-        assert_same_boxes(line.boxes, native_lines["bikes.mp4"][number].boxes, place=f"TensorRT {release}, {number}")
+        assert line.has_face()
+        assert_same_boxes(line.boxes, cpu[number].boxes, place=f"TensorRT {release}, frame {number}")
     assert not any(count for each in copies for count in each.values()), copies
