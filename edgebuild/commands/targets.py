@@ -11,6 +11,7 @@ import msgspec
 from edgebuild.commands.context import Context, complete_targets, json_option, print_json, print_table
 from edgebuild.config.contracts import load_contract
 from edgebuild.config.targets import load_row, load_target, resolve_names, row_names
+from edgebuild.model.target import ProofSpec
 
 _WIDTH_CHARS = 100
 
@@ -30,10 +31,15 @@ def command(click_ctx: click.Context, as_json: bool) -> None:
         print_json({"schema": "edgebuild.targets/1", "targets": listing})
         return
     table = [
-        (name, ", ".join(row.alias), arches[name], ", ".join(row.backends), row.proof.level, row.title)
+        (name, ", ".join(row.alias), arches[name], ", ".join(row.backends), row.title, _proven(row.proof))
         for name, row in rows.items()
     ]
-    print_table(table, ("target", "alias", "arch", "backends", "proven", "title"))
+    print_table(table, ("target", "alias", "arch", "backends", "title", "proven"))
+
+
+def _proven(proof: ProofSpec) -> str:
+    """The level, and what has shown it."""
+    return f"{proof.level}: {proof.by}" if proof.by else proof.level
 
 
 @command.command("show")

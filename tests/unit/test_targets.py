@@ -165,3 +165,13 @@ def test_every_value_is_shown_below_its_file_in_lines_that_fit(capsys: pytest.Ca
     row = load_row(name)
     assert f"images/{row.image}.yaml" in words
     assert {row.contract, row.toolchain, *row.alias} <= {word.strip(",") for word in words}
+
+
+def test_the_list_tells_how_far_each_row_is_proven_and_what_has_shown_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["targets"])
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()[1:]}
+    assert lines.keys() == set(row_names())
+    for name, line in lines.items():
+        proof = load_row(name).proof
+        assert line.endswith(f"{proof.level}: {proof.by}" if proof.by else proof.level)
