@@ -10,13 +10,13 @@ from pathlib import Path
 from edgebuild.audit.origin import link_maps
 from edgebuild.build import cmake
 from edgebuild.build.conan import prefixes_of, provide_project_deps
-from edgebuild.build.sdk import cmake_variables, prefixes_of_sdk, provide_sdk, sdk_digest
+from edgebuild.build.sdk import provide_sdk, sdk_digest
 from edgebuild.digest import digest_files, digest_of, digest_tree
 from edgebuild.elf import read_elves
 from edgebuild.errors import BuildError, ConfigError
 from edgebuild.model.product import Toolchain
 from edgebuild.model.project import Project, command_words
-from edgebuild.model.sdk import Sdk
+from edgebuild.model.sdk import Sdk, SdkTree
 from edgebuild.model.target import TargetSpec
 from edgebuild.run import Command, Runner
 from edgebuild.workspace import Workspace, write_atomic
@@ -54,11 +54,13 @@ def provide_project(
     Raises ConfigError (edgebuild.yaml names a program that is not installed), NotAvailable, BuildError.
     """
     deps = _provide_libraries(project, folder, target, toolchain, ws=ws, run=run)
-    made = {sdk.name: provide_sdk(sdk, ws=ws) for sdk in sdks}
-    tree = ws.build_tree("-".join([project.name, toolchain.variant or toolchain.name, toolchain.arch.name, *made]))
+    made = [provide_sdk(sdk, ws=ws) for sdk in sdks]
+    tree = ws.build_tree(
+        "-".join([project.name, toolchain.variant or toolchain.name, toolchain.arch.name, *(sdk.name for sdk in sdks)])
+    )
     variables: dict[str, str] = {}
-    for sdk in sdks:
-        variables |= cmake_variables(sdk, made[sdk.name])
+    for each in made:
+        variables |= each.cmake_variables
     variables |= _variables(project)
     root, files = source_files(project, folder, ws=ws, run=run)
     sources = digest_files(root, files)
@@ -77,8 +79,8 @@ def provide_project(
     def make(product: Path) -> None:
         log_file = ws.log_file(f"{tree.name}-{key[:8]}")
         prefixes = prefixes_of(deps) if deps else ()
-        prefixes += tuple(each for sdk in sdks for each in prefixes_of_sdk(sdk, made[sdk.name]))
-        libraries = tuple(made[sdk.name] / "prefix/lib" for sdk in sdks)
+        prefixes += tuple(prefix for each in made for prefix in each.prefixes)
+        libraries = tuple(each.libraries for each in made)
         toolchain_file = _prepare_tree(tree, folder, project, toolchain, prefixes, libraries, ws=ws)
         source = folder / project.source.cmake
         run(cmake.configure_command(source, tree, toolchain_file, variables), log_file=log_file)
@@ -87,9 +89,9 @@ def provide_project(
             run(cmake.install_all_command(tree, installed), log_file=log_file)
             _move_prefix(installed, product)
         lay_out(product, source, project.name, deps)
-        for sdk in sdks:
-            if sdk.is_bundled:
-                bundle_sdk(product, sdk, made[sdk.name])
+        for each in made:
+            if each.sdk.is_bundled:
+                bundle_sdk(product, each)
         # It would be kept as made from what they were. What the build itself adds to its sources does no harm.
         if digest_files(root, (file for file in files if os.path.lexists(file))) != sources:
             msg = f"{project.name}: its sources changed while they were compiled"
@@ -165,16 +167,16 @@ def bundle_libraries(stage: Path, libraries: Path) -> None:
             shutil.copy2(library, stage / "lib" / library.name)
 
 
-def bundle_sdk(stage: Path, sdk: Sdk, product: Path) -> None:
+def bundle_sdk(stage: Path, tree: SdkTree) -> None:
     """What the staged files need of an SDK that may ship, and its licence where that is so."""
     before = {path.name for path in stage.glob("lib/*")}
-    bundle_libraries(stage, product / "prefix/lib")
+    bundle_libraries(stage, tree.libraries)
     if {path.name for path in stage.glob("lib/*")} == before:
         return
-    for text in sdk.recipe.licence.files:
-        place = stage / _LICENCES / sdk.name / text  # several may be called the same
+    for text in tree.sdk.recipe.licence.files:
+        place = stage / _LICENCES / tree.sdk.name / text  # several may be called the same
         place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(product / "root" / text, place)
+        shutil.copyfile(tree.root / text, place)
 
 
 def require_programs(project: Project, stage: Path) -> None:

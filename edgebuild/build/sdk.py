@@ -21,14 +21,13 @@ from edgebuild.elf import highest_versions, read_elves
 from edgebuild.errors import NotAvailable, VerificationError
 from edgebuild.fetch import cached_path, fetch, verify
 from edgebuild.model.recipe import Download
-from edgebuild.model.sdk import BackendFunctions, Lacking, Sdk, SdkLayout, SdkLock, SdkRecipe
+from edgebuild.model.sdk import BackendFunctions, Lacking, Sdk, SdkLayout, SdkLock, SdkRecipe, SdkTree
 from edgebuild.unpack import unpack_tar
 from edgebuild.workspace import Workspace
 
 _HERE = Path(__file__).resolve().parent
 _MAKERS = ("sdk.py", "sdk_view.py")
 _TOP = "sdk"  # the archive's one folder
-_TREE, _PREFIX = "root", "prefix"
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ def take_sdk(
 ) -> Imported:
     """What was chosen, packed into the cache, and the facts of it. Nothing of the project's is written."""
     with ws.scratch("sdk-tree") as scratch:
-        tree, prefix = scratch / _TREE, scratch / _PREFIX
+        tree, prefix = scratch / "root", scratch / "prefix"
         links = _lay_out(chosen, tree)
         with ws.log.step(f"Reading {len(chosen.files)} files") as step:
             libraries, doubles = libraries_of(tree, chosen.elves, chosen.arch)
@@ -76,15 +75,16 @@ def take_sdk(
     return Imported(sdk, found[0].title if found else "", tuple(doubles))
 
 
-def provide_sdk(sdk: Sdk, *, ws: Workspace) -> Path:
-    """The folder that holds its files and its prefix. Raises NotAvailable, VerificationError."""
+def provide_sdk(sdk: Sdk, *, ws: Workspace) -> SdkTree:
+    """Its files and its prefix. Raises NotAvailable, VerificationError."""
 
-    def make(product: Path) -> None:
-        tree = product / _TREE
-        _unpack(sdk, tree, ws)
-        write_view(sdk.name, sdk.recipe, sdk.lock, tree, product / _PREFIX)
+    def make(folder: Path) -> None:
+        fresh = SdkTree(sdk, folder)
+        _unpack(sdk, fresh.root, ws)
+        write_view(sdk.name, sdk.recipe, sdk.lock, fresh.root, fresh.prefix)
 
-    return ws.provide("sdks", sdk.name, sdk_digest(sdk), make, f"Providing SDK {sdk.name}")
+    ws.provide("sdks", sdk.name, sdk_digest(sdk), make, f"Providing SDK {sdk.name}")
+    return sdk_tree(sdk, ws)
 
 
 def sdk_digest(sdk: Sdk) -> str:
@@ -94,21 +94,9 @@ def sdk_digest(sdk: Sdk) -> str:
     return digest_of([facts, msgspec.to_builtins(sdk.lock), makers])
 
 
-def sdk_product(sdk: Sdk, ws: Workspace) -> Path:
+def sdk_tree(sdk: Sdk, ws: Workspace) -> SdkTree:
     """Where it lies once it is provided."""
-    return ws.product("sdks", sdk.name, sdk_digest(sdk))
-
-
-def prefixes_of_sdk(sdk: Sdk, product: Path) -> tuple[Path, ...]:
-    """Where build systems look: our prefix, then the SDK's own folders, for CMake files that it brings itself."""
-    own = {product / _TREE, *((product / _TREE / include).parent for include in sdk.lock.includes)}
-    return (product / _PREFIX, *sorted(own))
-
-
-def cmake_variables(sdk: Sdk, product: Path) -> dict[str, str]:
-    return {
-        name: value.replace("${PREFIX}", str(product / _PREFIX)) for name, value in sdk.recipe.cmake_variables.items()
-    }
+    return SdkTree(sdk, ws.product("sdks", sdk.name, sdk_digest(sdk)))
 
 
 def keep_archive(sdk: Sdk, file: Path, *, ws: Workspace) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from edgebuild.errors import ConfigError, NotAvailable
 from edgebuild.inputs.image import is_image_layout, unpack_image
 from edgebuild.model.arch import ArchName
-from edgebuild.packed import Bounds
+from edgebuild.packed import Bounds, packer_of
 from edgebuild.self_extracting import find_payload, is_script
 from edgebuild.unpack import make_merged_usr, unpack_deb, unpack_tar, unpack_zip
 from edgebuild.workspace import Workspace
@@ -103,6 +103,11 @@ def _open_file(source: Path, root: Path, keep: Keep | None, arch: ArchName | Non
     if zipfile.is_zipfile(source):
         unpack_zip(source, root, keep=keep, absolute=absolute)
         return Opened(root, absolute=absolute)
+    if not _may_be_tar(source):
+        msg = (
+            f"{source.name}: neither a tar archive of any packing, a zip, a wheel, a .deb nor a script with one behind"
+        )
+        raise ConfigError(msg, "unpack it with its own tool, without starting it, and import the folder.")
     unpack_tar(source, root, absolute=absolute)
     if not is_image_layout(root):
         return Opened(root, absolute=absolute)
@@ -110,6 +115,12 @@ def _open_file(source: Path, root: Path, keep: Keep | None, arch: ArchName | Non
     layers.mkdir()
     unpack_image(root, layers, Bounds.of_file(source), arch=arch)
     return Opened(layers, is_system=True)
+
+
+def _may_be_tar(source: Path) -> bool:
+    with source.open("rb") as file:
+        head = file.read(512)
+    return packer_of(head) != "none" or head[257:262] == b"ustar" or source.suffix == ".tar"
 
 
 def _no_payload(source: Path) -> NotAvailable:

@@ -86,7 +86,9 @@ def command(
             newer = f"'{spec.contract.title}' has {spec.contract.glibc}; what is really needed, the audit finds"
             ctx.ws.log.note(f"{name}: {spec.toolchain.words} is newer than the box's: {newer}")
         wanted = formats or project.formats_of(name, has_base=spec.image is not None)
-        sdks = sdks_for(spec.row.sdk, project.sdk, name, spec.arch.name, ctx.ws)
+        # The core opens vendors' libraries at run time, and is compiled once for all rows.
+        own = folder != ctx.ws.core_source
+        sdks = sdks_for(spec.row.sdk, project.sdk, name, spec.arch.name, ctx.ws) if own else ()
         request = Request(spec, project, folder, version, wanted, sdks, withheld_sdks(ctx.ws))
         requests.append(without_distribution(request) if core_only else request)
     for request in requests:

@@ -138,7 +138,7 @@ def sdks_of_box(spec: TargetSpec, ws: Workspace) -> tuple[Path, ...]:
     """Library folders of the SDKs that this row's boxes have, as the row or the project says."""
     project, _ = current_project(ws)
     sdks = sdks_for(spec.row.sdk, project.sdk, spec.name, spec.arch.name, ws)
-    return tuple(provide_sdk(sdk, ws=ws) / "prefix/lib" for sdk in sdks if sdk.on_box)
+    return tuple(provide_sdk(sdk, ws=ws).libraries for sdk in sdks if sdk.on_box)
 
 
 def python_command(

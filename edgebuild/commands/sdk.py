@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from edgebuild.build.sdk import keep_archive, lacking, provide_sdk, sdk_product
+from edgebuild.build.sdk import keep_archive, lacking, provide_sdk, sdk_tree
 from edgebuild.commands.context import Context, json_option, print_json, print_table
 from edgebuild.commands.sdk_import import import_sdk
 from edgebuild.commands.sdk_show import document_of, echo_sdk
@@ -43,7 +43,7 @@ def list_sdks(ctx: Context, as_json: bool) -> None:
     """Every SDK of this project."""
     sdks = [load_sdk(name, ctx.ws) for name in sdk_names(ctx.ws)]
     if as_json:
-        documents = [document_of(sdk, sdk_product(sdk, ctx.ws), ()) for sdk in sdks]
+        documents = [document_of(sdk_tree(sdk, ctx.ws), ()) for sdk in sdks]
         print_json({"schema": "edgebuild.sdks/1", "sdks": documents})
         return
     rows = [
@@ -54,7 +54,7 @@ def list_sdks(ctx: Context, as_json: bool) -> None:
             str(len(sdk.lock.libraries)),
             sdk.recipe.licence.name,
             "yes" if sdk.recipe.redistributable else "no",
-            "yes" if sdk_product(sdk, ctx.ws).is_dir() else "no",
+            "yes" if sdk_tree(sdk, ctx.ws).folder.is_dir() else "no",
             sdk.recipe.title,
         )
         for sdk in sdks
@@ -70,11 +70,11 @@ def show(ctx: Context, name: str, as_json: bool) -> None:
     """What an SDK has, how CMake asks for it, and what our backends miss in it."""
     sdk = load_sdk(name, ctx.ws)
     lacks = lacking(sdk, load_backend_functions(ctx.ws))
-    product = sdk_product(sdk, ctx.ws)
+    tree = sdk_tree(sdk, ctx.ws)
     if as_json:
-        print_json(document_of(sdk, product, lacks))
+        print_json(document_of(tree, lacks))
     else:
-        echo_sdk(sdk, product, lacks)
+        echo_sdk(tree, lacks)
 
 
 @command.command("provide")
@@ -89,11 +89,11 @@ def provide(ctx: Context, name: str, archive: Path | None, as_json: bool) -> Non
     sdk = load_sdk(name, ctx.ws)
     if archive:
         keep_archive(sdk, archive, ws=ctx.ws)
-    product = provide_sdk(sdk, ws=ctx.ws)
+    tree = provide_sdk(sdk, ws=ctx.ws)
     if as_json:
-        print_json(document_of(sdk, product, ()))
+        print_json(document_of(tree, ()))
     else:
-        click.echo(product / "prefix")
+        click.echo(tree.prefix)
 
 
 @command.command("remove")
@@ -110,7 +110,7 @@ def remove(ctx: Context, name: str, as_json: bool) -> None:
         remove_sdk(name, ctx.ws)
     else:
         remove_sdk(name, ctx.ws)
-        shutil.rmtree(sdk_product(sdk, ctx.ws), ignore_errors=True)
+        shutil.rmtree(sdk_tree(sdk, ctx.ws).folder, ignore_errors=True)
         cached_path(sdk.lock.archive, ctx.ws).unlink(missing_ok=True)
     if as_json:
         print_json({"schema": "edgebuild.sdk-removed/1", "name": name})

@@ -30,7 +30,7 @@ from edgebuild.config.targets import load_row, resolve_names
 from edgebuild.errors import ConfigError, NotAvailable, VerificationError
 from edgebuild.model.arch import ARCHES, ArchName
 from edgebuild.model.contract import Provided
-from edgebuild.model.sdk import Sdk, SdkLicence, SdkRecipe
+from edgebuild.model.sdk import Sdk, SdkLicence, SdkRecipe, SdkTree
 from edgebuild.model.tree import TreeFacts
 from edgebuild.workspace import Workspace
 
@@ -114,10 +114,10 @@ def import_sdk(
             url=url,
         )
         imported = take_sdk(name, chosen, recipe, recipe_facts(recipe), load_layouts(), ws=ctx.ws)
-    product = provide_sdk(imported.sdk, ws=ctx.ws)
+    tree = provide_sdk(imported.sdk, ws=ctx.ws)
     file = save_sdk(imported.sdk, ctx.ws)
     unfit = {row: _unfit(imported.sdk, chosen, provided) for row, provided in boxes.items()}
-    _show(imported, chosen, product, file, unfit, as_json, ctx.ws)
+    _show(imported, chosen, tree, file, unfit, as_json, ctx.ws)
 
 
 def _boxes_of(target: str | None, ws: Workspace) -> dict[str, Provided]:
@@ -241,14 +241,14 @@ def _print_licences(chosen: Chosen, source: str) -> None:
 def _show(
     imported: Imported,
     chosen: Chosen,
-    product: Path,
+    tree: SdkTree,
     file: Path,
     unfit: Mapping[str, list[str]],
     as_json: bool,
     ws: Workspace,
 ) -> None:
     lacks = lacking(imported.sdk, load_backend_functions(ws))
-    document = document_of(imported.sdk, product, lacks)
+    document = document_of(tree, lacks)
     if as_json:
         more = {
             "layout": imported.layout,
@@ -268,7 +268,7 @@ def _show(
         click.echo(
             f"recognised as {imported.layout}: {', '.join(imported.sdk.recipe.cmake_variables)} is set in builds"
         )
-    echo_sdk(imported.sdk, product, lacks)
+    echo_sdk(tree, lacks)
     for row, reasons in unfit.items():
         for reason in reasons[:_SHOWN]:
             click.echo(f"on boxes of {row} it would not load: {reason}")

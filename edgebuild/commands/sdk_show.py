@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import click
@@ -11,12 +10,13 @@ import msgspec
 
 from edgebuild.build.sdk_view import targets_of
 from edgebuild.commands.context import print_table
-from edgebuild.model.sdk import Lacking, Sdk
+from edgebuild.model.sdk import Lacking, SdkTree
 
 _SHOWN = 40
 
 
-def document_of(sdk: Sdk, product: Path, lacks: Sequence[Lacking]) -> dict[str, Any]:
+def document_of(tree: SdkTree, lacks: Sequence[Lacking]) -> dict[str, Any]:
+    sdk = tree.sdk
     targets = {library.name: target for target, library in targets_of(sdk.name, sdk.lock.libraries).items()}
     return {
         "schema": "edgebuild.sdk/1",
@@ -27,9 +27,9 @@ def document_of(sdk: Sdk, product: Path, lacks: Sequence[Lacking]) -> dict[str, 
         "archive": msgspec.to_builtins(sdk.lock.archive),
         "files": sdk.lock.files,
         "size_bytes": sdk.lock.size_bytes,
-        "provided": product.is_dir(),
-        "path": str(product / "root"),
-        "prefix": str(product / "prefix"),
+        "provided": tree.folder.is_dir(),
+        "path": str(tree.root),
+        "prefix": str(tree.prefix),
         "includes": list(sdk.lock.includes),
         "cmake_variables": sdk.recipe.cmake_variables,
         "libraries": [
@@ -45,7 +45,8 @@ def document_of(sdk: Sdk, product: Path, lacks: Sequence[Lacking]) -> dict[str, 
     }
 
 
-def echo_sdk(sdk: Sdk, product: Path, lacks: Sequence[Lacking]) -> None:
+def echo_sdk(tree: SdkTree, lacks: Sequence[Lacking]) -> None:
+    sdk = tree.sdk
     recipe, licence = sdk.recipe, sdk.recipe.licence
     shipped = "may ship" if recipe.redistributable else "never ships: products that contain a file of it are refused"
     lines = {
@@ -54,7 +55,7 @@ def echo_sdk(sdk: Sdk, product: Path, lacks: Sequence[Lacking]) -> None:
         "licence": f"{licence.name}, accepted by {licence.accepted_by} on {licence.accepted_on}; {shipped}",
         "texts": ", ".join(licence.files) or "none among its files",
         "headers": ", ".join(sdk.lock.includes) or "none",
-        "prefix": str(product / "prefix") if product.is_dir() else "not in the cache",
+        "prefix": str(tree.prefix) if tree.folder.is_dir() else "not in the cache",
         "CMake": f"find_package({sdk.name}); " + ", ".join(f"{k}={v}" for k, v in recipe.cmake_variables.items()),
     }
     for word, text in lines.items():

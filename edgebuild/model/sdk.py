@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 import msgspec
 
@@ -103,6 +104,36 @@ class Sdk(msgspec.Struct, frozen=True, kw_only=True):
     def is_bundled(self) -> bool:
         """What is linked against it takes its libraries along."""
         return self.recipe.redistributable and not self.on_box
+
+
+class SdkTree(msgspec.Struct, frozen=True):
+    """An SDK in the cache. root: the vendor's files as they came. prefix: the same as build systems want to see it."""
+
+    sdk: Sdk
+    folder: Path
+
+    @property
+    def root(self) -> Path:
+        return self.folder / "root"
+
+    @property
+    def prefix(self) -> Path:
+        return self.folder / "prefix"
+
+    @property
+    def libraries(self) -> Path:
+        return self.prefix / "lib"
+
+    @property
+    def prefixes(self) -> tuple[Path, ...]:
+        """Where build systems look: our prefix, then the SDK's own folders, for CMake files that it brings itself."""
+        own = {self.root, *((self.root / include).parent for include in self.sdk.lock.includes)}
+        return (self.prefix, *sorted(own))
+
+    @property
+    def cmake_variables(self) -> dict[str, str]:
+        variables = self.sdk.recipe.cmake_variables
+        return {name: value.replace("${PREFIX}", str(self.prefix)) for name, value in variables.items()}
 
 
 class VersionRule(Record, frozen=True):

@@ -182,6 +182,13 @@ def test_a_script_without_an_archive_is_told_how_to_unpack_by_hand(tmp_path: Pat
     assert isinstance(error, NotAvailable) and "not started" in error.message and "--noexec" in error.hint
 
 
+def test_what_is_no_archive_is_told_in_words(tmp_path: Path, ws: Workspace) -> None:
+    (tmp_path / "acme-1.0.exe").write_bytes(b"MZ" + bytes(1000))
+    error = refused(ws, tmp_path / "acme-1.0.exe", *YES)
+    assert isinstance(error, ConfigError) and "import the folder" in error.hint
+    assert isinstance(refused(ws, tmp_path / "nowhere/acme-1.0.tar.gz", *YES), ConfigError)
+
+
 def test_two_imports_of_the_same_archive_give_the_same_record(sdk: Path, ws: Workspace) -> None:
     first = imported(ws, sdk)
     assert imported(ws, sdk) == first
@@ -255,9 +262,7 @@ def test_a_hidden_library_of_another_machine_is_refused_and_named(tmp_path: Path
     ],
     ids=["program", "static library", "firmware"],
 )
-def test_all_machine_code_counts(
-    file: str, content: bytes, found: str, tmp_path: Path, ws: Workspace
-) -> None:
+def test_all_machine_code_counts(file: str, content: bytes, found: str, tmp_path: Path, ws: Workspace) -> None:
     error = refused(ws, tar(tmp_path / "acme-1.0.tar.gz", {**SDK, file: content}), "--arch", "aarch64", *YES)
     assert f"{file} (for {found})" in error.message
 

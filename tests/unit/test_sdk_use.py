@@ -12,7 +12,7 @@ import pytest
 from edgebuild.audit.engine import audit
 from edgebuild.audit.sdk import Shipping, with_sdks_of_box
 from edgebuild.build.project import provide_project
-from edgebuild.build.sdk import cmake_variables, lacking, needs_of_bundled, prefixes_of_sdk, sdk_product
+from edgebuild.build.sdk import lacking, needs_of_bundled, sdk_tree
 from edgebuild.commands import sdk_import
 from edgebuild.commands.gate import gate
 from edgebuild.config.sdk import load_backend_functions, load_sdk, sdks_for, withheld_sdks
@@ -76,7 +76,7 @@ def codes(findings: tuple[Finding, ...]) -> set[str]:
 
 
 def test_cmake_and_pkg_config_know_every_library(acme: Sdk, ws: Workspace) -> None:
-    prefix = sdk_product(acme, ws) / "prefix"
+    prefix = sdk_tree(acme, ws).prefix
     config = (prefix / "lib/cmake/acme/acmeConfig.cmake").read_text()
     assert "add_library(acme::acme SHARED IMPORTED)" in config and 'IMPORTED_SONAME "libacme.so.1"' in config
     assert 'set(PACKAGE_VERSION "1.4.2")' in (prefix / "lib/cmake/acme/acmeConfigVersion.cmake").read_text()
@@ -89,7 +89,7 @@ def test_cmake_and_pkg_config_know_every_library(acme: Sdk, ws: Workspace) -> No
 def test_a_library_without_a_soname_is_linked_by_its_name(tmp_path: Path, ws: Workspace) -> None:
     """Otherwise the linker writes the path that it was given into the program."""
     imported(ws, folder(tmp_path / "acme-1.0", {**SDK, "acme/lib/libplain.so": write_elf(Elf())}))
-    config = (sdk_product(load_sdk("acme", ws), ws) / "prefix/lib/cmake/acme/acmeConfig.cmake").read_text()
+    config = (sdk_tree(load_sdk("acme", ws), ws).prefix / "lib/cmake/acme/acmeConfig.cmake").read_text()
     assert "IMPORTED_NO_SONAME TRUE" in config.split("acme::plain SHARED")[1].split("endif")[0]
 
 
@@ -129,7 +129,7 @@ def test_an_sdk_of_a_known_layout_is_found_by_build_systems(
     assert document["layout"] == "Acme kit" and (prefix / "version.json").read_text() == '{"acme": "12.6.0"}\n'
     assert (prefix / "include/acme_api.h").read_text() == "#define ACME 1206\n"
     sdk = load_sdk("acme", ws)
-    assert cmake_variables(sdk, sdk_product(sdk, ws)) == {"AcmeKit_ROOT": str(prefix)}
+    assert sdk_tree(sdk, ws).cmake_variables == {"AcmeKit_ROOT": str(prefix)}
     other = imported(ws, folder(tmp_path / "other-1.0", SDK), name="other")
     assert other["layout"] == "" and not other["cmake_variables"]
 
@@ -166,8 +166,8 @@ def test_a_project_is_configured_with_the_sdk_as_its_prefix(acme: Sdk, ws: Works
     recipe = msgspec.structs.replace(acme.recipe, cmake_variables={"ACME_ROOT": "${PREFIX}"})
     sdk = on_box(msgspec.structs.replace(acme, recipe=recipe))
     stage, toolchain_file, words = build(ws, sdk)
-    product = sdk_product(sdk, ws)
-    prefixes = ";".join(map(str, prefixes_of_sdk(sdk, product)))
+    product = sdk_tree(sdk, ws).folder
+    prefixes = ";".join(map(str, sdk_tree(sdk, ws).prefixes))
     assert prefixes.startswith(f"{product}/prefix;") and f'set(CMAKE_PREFIX_PATH "{prefixes}")' in toolchain_file
     assert f"-Wl,-rpath-link,{product}/prefix/lib" in toolchain_file
     assert f"-DACME_ROOT={product}/prefix" in words
@@ -253,7 +253,7 @@ def carried(sdk: Sdk, tree: TreeFacts, place: Path) -> set[str]:
 
 
 def test_a_file_of_an_sdk_is_found_under_any_name(acme: Sdk, ws: Workspace, tmp_path: Path) -> None:
-    library = (sdk_product(acme, ws) / "root/acme/lib/libacme.so.1.4").read_bytes()
+    library = (sdk_tree(acme, ws).root / "acme/lib/libacme.so.1.4").read_bytes()
     tree = tree_of(tmp_path / "tree", **{"lib/mine.so": library, "lib/other.so": write_elf(Elf(soname="libother.so"))})
     assert carried(acme, tree, tmp_path / "tree") == {"lib/mine.so"}
     assert withheld_sdks(ws) == (acme,)
