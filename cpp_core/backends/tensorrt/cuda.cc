@@ -37,7 +37,11 @@ Code Driver::open(Error* error) noexcept {
   static_assert(sizeof found == sizeof api_, "the table is filled as one");
   std::memcpy(&api_, found, sizeof found);
 
-  if (Code code = check(api_.cuInit(0), "cuInit", error); code != Code::kOk) return code;
+  if (Code code = check(api_.cuInit(0), "cuInit", error); code != Code::kOk) {
+    if (error == nullptr || code != Code::kNotFound) return code;
+    const Error said = *error;
+    return fail(error, code, "%.400s; in a container, pass a GPU in (--runtime=nvidia, or --gpus all)", said.text);
+  }
   if (Code code = check(api_.cuDriverGetVersion(&version_), "cuDriverGetVersion", error); code != Code::kOk) {
     return code;
   }

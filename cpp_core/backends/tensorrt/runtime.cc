@@ -35,6 +35,12 @@ void* open_library(std::string& tried) {
   return nullptr;
 }
 
+/// "enqueueV3: what was said"; the library names some calls itself.
+std::string told(const std::string& call, const std::string& said) {
+  if (said.rfind(call, 0) == 0) return said;
+  return call + ": " + (said.empty() ? "no reason given" : said);
+}
+
 std::string dotted(std::int32_t version) {
   const std::int32_t major_unit = nvinfer::kMajor == 8 ? 1000 : 10000;
   return std::to_string(version / major_unit) + "." + std::to_string(version % major_unit / 100) + "." +
@@ -92,15 +98,14 @@ Code Library::create_runtime(RuntimeHandle& runtime, Error* error) noexcept {
     runtime.reset(created);
     return Code::kOk;
   }
-  return fail(error, Code::kSdk, "createInferRuntime: %s; does the NVIDIA driver serve the CUDA version that %s was "
-              "built for? (the driver: CUDA %d.%d)",
-              said.empty() ? "no reason given" : said.c_str(), title_.c_str(), driver_.version() / 1000,
+  return fail(error, Code::kSdk, "%s; does the NVIDIA driver serve the CUDA version that %s was built for? (the driver: "
+              "CUDA %d.%d)",
+              told("createInferRuntime", said).c_str(), title_.c_str(), driver_.version() / 1000,
               driver_.version() % 1000 / 10);
 }
 
 Code Library::failed(const char* call, Error* error, Code code) noexcept {
-  const std::string said = logger_.take();
-  return fail(error, code, "%s: %s", call, said.empty() ? "no reason given" : said.c_str());
+  return fail(error, code, "%s", told(call, logger_.take()).c_str());
 }
 
 int Library::release() const noexcept {
