@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgebuild.build.sdk_open import Opened, archives_in
@@ -57,7 +57,7 @@ def keeper(wish: SdkWish) -> Callable[[str], bool] | None:
 
 def choose(opened: Opened, wish: SdkWish, title: str) -> Chosen:
     """title: of the source, for messages. Raises ConfigError, NotAvailable, VerificationError."""
-    listing = list_tree(opened.root)
+    listing = _within(list_tree(opened.root))
     if listing.closed:
         msg = f"{title}: {listing.closed[0] or 'the folder'} may not be read"
         raise NotAvailable(msg, "import it as somebody who may, or leave it out of what you hand over.")
@@ -78,6 +78,13 @@ def choose(opened: Opened, wish: SdkWish, title: str) -> Chosen:
     arch = _require_one_machine(elves, statics, wish, title)
     seen = tuple(name for name in there if name in listing.files)
     return Chosen(opened.root, seen, tuple(sorted(files)), links, nowhere, elves, arch)
+
+
+def _within(listing: Listing) -> Listing:
+    """Links of an installed SDK that name its own place lead to what is there, wherever it is imported to."""
+    base = f"{listing.root}/"
+    inside = {link: target.removeprefix(base) for link, target in listing.links.items() if target.startswith(base)}
+    return replace(listing, links={**listing.links, **{link: f"/{target}" for link, target in inside.items()}})
 
 
 def _below(listing: Listing, paths: Sequence[str], title: str) -> list[str]:

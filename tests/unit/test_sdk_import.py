@@ -235,6 +235,14 @@ def test_a_link_out_of_a_folder_is_refused_until_it_is_left_out(tmp_path: Path, 
     imported(ws, source, "--drop", "acme/lib/libz.so")
 
 
+def test_an_installed_sdk_may_name_its_own_place(tmp_path: Path, ws: Workspace) -> None:
+    source = tmp_path / "acme-1.0"
+    folder(source, {**SDK, "current": f"{source}/acme", "acme/lib/libacme.so": f"{source}/current/lib/libacme.so.1.4"})
+    document = imported(ws, source)
+    assert (Path(document["path"]) / "current/lib/libacme.so").read_bytes() == ARM_LIBRARY
+    assert not document["links_left_out"]
+
+
 def test_an_absolute_link_to_a_place_in_the_archive_is_no_escape(tmp_path: Path, ws: Workspace) -> None:
     source = tar(tmp_path / "acme-1.0.tar.gz", {**SDK, "acme/lib/libacme.so": "/acme/lib/libacme.so.1.4"})
     assert (Path(imported(ws, source)["path"]) / "acme/lib/libacme.so").read_bytes() == ARM_LIBRARY
