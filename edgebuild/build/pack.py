@@ -1,4 +1,7 @@
-"""A tree packed into one archive in the cache, as another machine can use it. Equal trees give equal tar bytes."""
+"""A tree as one archive in the cache: how it is packed, and how it is unpacked and compared with its lock.
+
+Equal trees give equal tar bytes.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
-from edgebuild.digest import sha256_file
-from edgebuild.fetch import cached_path
+from edgebuild.digest import digest_tree, sha256_file
+from edgebuild.errors import NotAvailable, VerificationError
+from edgebuild.fetch import cached_path, fetch, verify
 from edgebuild.model.recipe import Download
+from edgebuild.unpack import unpack_tar
 from edgebuild.workspace import Workspace
 
 _GZIP_LEVEL = 6
@@ -47,6 +52,26 @@ def pack(
         place.parent.mkdir(parents=True, exist_ok=True)
         packed.replace(place)
     return download
+
+
+def unpack_packed(archive: Download, tree: str, root: Path, *, what: str, verb: str, ws: Workspace) -> None:
+    """The packed tree in `root`, compared with its digest. what: "SDK 'acme'"; verb: "sdk provide acme".
+
+    Raises NotAvailable, VerificationError.
+    """
+    place = cached_path(archive, ws)
+    if not place.is_file() and not archive.url:
+        msg = f"{what} was imported on another machine, and its archive {archive.file} is not here"
+        raise NotAvailable(msg, f"`edgebuild {verb} --archive FILE` takes it from a file; import it again to make it.")
+    if not place.is_file():
+        with ws.log.step(f"Fetching {archive.file} ({archive.size_bytes / 1e6:.0f} MB)") as step:
+            fetch(archive, ws=ws, step=step)
+    verify(place, archive)
+    root.mkdir(parents=True, exist_ok=True)
+    unpack_tar(place, root, strip=1)
+    if digest_tree(root) != tree:
+        msg = f"{what}: the files in {archive.file} are not those that its lock states"
+        raise VerificationError(msg, "lock and archive are of different imports; take both from the same one.")
 
 
 def _add(archive: tarfile.TarFile, name: str, each: PackedFile) -> None:

@@ -12,17 +12,14 @@ from pathlib import Path
 
 import msgspec
 
-from edgebuild.build.pack import PackedFile, pack
+from edgebuild.build.pack import PackedFile, pack, unpack_packed
 from edgebuild.build.sdk_choose import Chosen
 from edgebuild.build.sdk_read import binaries_of, include_folders, libraries_of
 from edgebuild.build.sdk_view import layout_files, recognise, write_view
 from edgebuild.digest import digest_of, digest_tree, sha256_file
 from edgebuild.elf import highest_versions, read_elves
-from edgebuild.errors import NotAvailable, VerificationError
-from edgebuild.fetch import cached_path, fetch, verify
 from edgebuild.model.recipe import Download
 from edgebuild.model.sdk import BackendFunctions, Lacking, Sdk, SdkLayout, SdkLock, SdkRecipe, SdkTree
-from edgebuild.unpack import unpack_tar
 from edgebuild.workspace import Workspace
 
 _HERE = Path(__file__).resolve().parent
@@ -80,7 +77,9 @@ def provide_sdk(sdk: Sdk, *, ws: Workspace) -> SdkTree:
 
     def make(folder: Path) -> None:
         fresh = SdkTree(sdk, folder)
-        _unpack(sdk, fresh.root, ws)
+        archive = msgspec.structs.replace(sdk.lock.archive, url=sdk.recipe.url)
+        what, verb = f"SDK '{sdk.name}'", f"sdk provide {sdk.name}"
+        unpack_packed(archive, sdk.lock.tree, fresh.root, what=what, verb=verb, ws=ws)
         write_view(sdk.name, sdk.recipe, sdk.lock, fresh.root, fresh.prefix)
 
     ws.provide("sdks", sdk.name, sdk_digest(sdk), make, f"Providing SDK {sdk.name}")
@@ -97,16 +96,6 @@ def sdk_digest(sdk: Sdk) -> str:
 def sdk_tree(sdk: Sdk, ws: Workspace) -> SdkTree:
     """Where it lies once it is provided."""
     return SdkTree(sdk, ws.product("sdks", sdk.name, sdk_digest(sdk)))
-
-
-def keep_archive(sdk: Sdk, file: Path, *, ws: Workspace) -> None:
-    """Puts the packed tree, as another machine has made it, into the cache. Raises VerificationError."""
-    verify(file, sdk.lock.archive)
-    place = cached_path(sdk.lock.archive, ws)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with ws.scratch("archive") as scratch:
-        shutil.copyfile(file, scratch / place.name)
-        (scratch / place.name).replace(place)
 
 
 def needs_of_bundled(stage: Path, sdks: Sequence[Sdk]) -> dict[str, dict[str, str]]:
@@ -169,21 +158,3 @@ def _pack(name: str, digest: str, chosen: Chosen, links: Mapping[str, str], tree
 def _parents(path: str) -> list[str]:
     parts = path.split("/")
     return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
-
-
-def _unpack(sdk: Sdk, tree: Path, ws: Workspace) -> None:
-    download = msgspec.structs.replace(sdk.lock.archive, url=sdk.recipe.url)
-    archive = cached_path(download, ws)
-    if not archive.is_file() and not download.url:
-        msg = f"SDK '{sdk.name}' was imported on another machine, and its archive {download.file} is not here"
-        hint = f"`edgebuild sdk provide {sdk.name} --archive FILE` takes it from a file; or import the SDK here."
-        raise NotAvailable(msg, hint)
-    if not archive.is_file():
-        with ws.log.step(f"Fetching {download.file} ({download.size_bytes / 1e6:.0f} MB)") as step:
-            fetch(download, ws=ws, step=step)
-    verify(archive, download)
-    tree.mkdir(parents=True)
-    unpack_tar(archive, tree, strip=1)
-    if digest_tree(tree) != sdk.lock.tree:
-        msg = f"SDK '{sdk.name}': the files in {download.file} are not those that its lock states"
-        raise VerificationError(msg, "lock and archive are of different imports; take both from the same one.")

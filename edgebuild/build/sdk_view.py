@@ -114,9 +114,8 @@ def _link_libraries(libraries: Sequence[SdkLibrary], root: Path, folder: Path) -
         _link(folder / library.name, root / library.path)
     for library in libraries:
         _link(folder / f"lib{_stem(library.name)}.so", root / library.path)
-    taken = {root / library.path for library in libraries}
     for archive in sorted(root.rglob("*.a")):
-        if archive.is_file() and archive not in taken:
+        if archive.is_file():
             _link(folder / archive.name, archive)
 
 

@@ -8,14 +8,15 @@ import re
 from pathlib import Path
 
 from edgebuild.apt import resolve
-from edgebuild.digest import digest_of, digest_tree
-from edgebuild.errors import ConfigError, NotAvailable, VerificationError
-from edgebuild.fetch import cached_path, fetch, fetch_all, keep_file, verify
+from edgebuild.build.pack import unpack_packed
+from edgebuild.digest import digest_of
+from edgebuild.errors import ConfigError
+from edgebuild.fetch import fetch_all, keep_file
 from edgebuild.model.arch import ARCHES
 from edgebuild.model.product import Sysroot
-from edgebuild.model.recipe import Download, ImportedTree, SysrootLock, SysrootRecipe
+from edgebuild.model.recipe import Download, SysrootLock, SysrootRecipe
 from edgebuild.run import Runner
-from edgebuild.unpack import compile_globs, make_merged_usr, unpack_deb, unpack_tar
+from edgebuild.unpack import compile_globs, make_merged_usr, unpack_deb
 from edgebuild.workspace import Workspace
 
 # Counts up when the same packages unpack to another tree than before.
@@ -51,7 +52,8 @@ def provide_sysroot(name: str, recipe: SysrootRecipe, lock: SysrootLock, *, ws: 
 
     def make(root: Path) -> None:
         if lock.imported:
-            _unpack_imported(name, lock.imported, root, ws=ws)
+            what, verb = f"sysroot '{name}'", f"sysroot provide {name}"
+            unpack_packed(lock.imported.archive, lock.imported.tree, root, what=what, verb=verb, ws=ws)
         else:
             _unpack_packages(name, recipe, lock, root, ws=ws)
 
@@ -68,22 +70,6 @@ def keep_archive(name: str, file: Path, lock: SysrootLock, *, ws: Workspace) -> 
         msg = f"sysroot '{name}' is made from packages, not from an archive"
         raise ConfigError(msg, "leave out --archive.")
     keep_file(file, lock.imported.archive, ws=ws)
-
-
-def _unpack_imported(name: str, imported: ImportedTree, root: Path, *, ws: Workspace) -> None:
-    archive = cached_path(imported.archive, ws)
-    if not archive.is_file() and not imported.archive.url:
-        msg = f"sysroot '{name}' was imported on another machine, and its archive {imported.archive.file} is not here"
-        hint = f"`edgebuild sysroot provide {name} --archive FILE` takes it from a file; import it again to make it."
-        raise NotAvailable(msg, hint)
-    if not archive.is_file():
-        with ws.log.step(f"Fetching {imported.archive.file} ({imported.archive.size_bytes / 1e6:.0f} MB)") as step:
-            fetch(imported.archive, ws=ws, step=step)
-    verify(archive, imported.archive)
-    unpack_tar(archive, root, strip=1)
-    if digest_tree(root) != imported.tree:
-        msg = f"sysroot '{name}': the files in {imported.archive.file} are not those that its lock states"
-        raise VerificationError(msg, "lock and archive are of different imports; take both from the same one.")
 
 
 def _unpack_packages(name: str, recipe: SysrootRecipe, lock: SysrootLock, root: Path, *, ws: Workspace) -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from edgebuild.build.sdk import keep_archive, lacking, provide_sdk, sdk_tree
+from edgebuild.build.sdk import lacking, provide_sdk, sdk_tree
 from edgebuild.commands.context import Context, json_option, print_json, print_table
 from edgebuild.commands.sdk_import import import_sdk
 from edgebuild.commands.sdk_show import document_of, echo_sdk
 from edgebuild.config.sdk import load_backend_functions, load_sdk, remove_sdk, sdk_file, sdk_names
 from edgebuild.errors import ConfigError
-from edgebuild.fetch import cached_path
+from edgebuild.fetch import cached_path, keep_file
 from edgebuild.log import Log
 from edgebuild.workspace import Workspace, find_project
 
@@ -88,7 +88,7 @@ def provide(ctx: Context, name: str, archive: Path | None, as_json: bool) -> Non
     """Unpack an SDK into the cache, and print its prefix."""
     sdk = load_sdk(name, ctx.ws)
     if archive:
-        keep_archive(sdk, archive, ws=ctx.ws)
+        keep_file(archive, sdk.lock.archive, ws=ctx.ws)
     tree = provide_sdk(sdk, ws=ctx.ws)
     if as_json:
         print_json(document_of(tree, ()))
