@@ -16,7 +16,7 @@ from edgebuild.commands.context import Context, Something, contract_output, json
 from edgebuild.commands.fleet import Wish, printable, reach_options
 from edgebuild.config.contracts import FOLDER, save_contract
 from edgebuild.config.probe_rules import load_probe_rules
-from edgebuild.config.targets import rows_like
+from edgebuild.config.targets import row_kinds, rows_like
 from edgebuild.deploy.ssh import connect
 from edgebuild.deploy.transport import ConnectionLost
 from edgebuild.errors import BoxPending, ConfigError
@@ -85,7 +85,7 @@ def command(
     day = datetime.datetime.now(datetime.timezone.utc).date()
     header = f"What {origin} can load. Made by `edgebuild probe` {__version__} on {day}; yours to review and to change."
     save_contract(provided, path, header=header)
-    _show(provided, path, rows_like(provided.contract, ctx.ws), as_json=as_json)
+    _show(provided, path, rows_like(provided.contract, row_kinds(ctx.ws)), as_json=as_json)
 
 
 @contextlib.contextmanager

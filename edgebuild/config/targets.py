@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from edgebuild.config.contracts import load_contract
+from edgebuild.config.contracts import find_contract, load_contract
 from edgebuild.config.images import load_image_recipe, sysroot_of
 from edgebuild.config.recipes import find_recipe, load_toolchain_recipe
 from edgebuild.config.yaml import did_you_mean, load_yaml
@@ -63,12 +63,20 @@ def resolve_names(pattern: str, *, where: str = "--target") -> tuple[str, ...]:
     raise ConfigError(msg, f"{hint}`edgebuild targets` lists all {len(names)}.")
 
 
-def rows_like(found: Contract, ws: Workspace) -> tuple[str, ...]:
-    """Rows whose boxes look like the probed one; where it bears nobody's signs, those that are for any box like it."""
-    kinds = {
-        name: load_contract(load_row(name).contract, ws, where=f"{name}.yaml: contract").contract
-        for name in row_names()
+def row_kinds(ws: Workspace) -> dict[str, Contract]:
+    """The contract of every row, as far as its YAML goes: without symbols."""
+    contracts = {name: load_row(name).contract for name in row_names()}
+    return {
+        name: load_yaml(find_contract(contract, ws, where=f"{name}.yaml: contract"), Contract)
+        for name, contract in contracts.items()
     }
+
+
+def rows_like(found: Contract, kinds: Mapping[str, Contract]) -> tuple[str, ...]:
+    """Rows whose boxes look like the probed one; where it bears nobody's signs, those that are for any box like it.
+
+    kinds: of row_kinds().
+    """
     if alike := tuple(name for name, kind in kinds.items() if found.bears_signs_of(kind)):
         return alike
     return tuple(name for name, kind in kinds.items() if not kind.signs and found.is_at_least(kind))
