@@ -52,12 +52,13 @@ class Bytes {
 // Tags of records in an archive.
 constexpr std::uint32_t kU8 = 0x00018002;
 constexpr std::uint32_t kI32 = 0x00018007;
+constexpr std::uint32_t kI64 = 0x00018009;
 constexpr std::uint32_t kDeviceBegin = 0x00018012;
 constexpr std::uint32_t kDeviceProperties = 0x00018010;
 
 constexpr std::uint64_t kLongHeader = 24;   // of an archive, to version 239
 constexpr std::uint64_t kShortHeader = 20;  // from 240 on
-constexpr std::uint32_t kLastLongVersion = 239;
+constexpr std::uint32_t kFirstShortVersion = 240;
 constexpr int kLastSeen = 1015;  // the newest release whose inner layout was seen: later ones may differ
 
 bool read_release(const Bytes& body, std::array<int, 4>& release) {
@@ -69,12 +70,16 @@ bool read_release(const Bytes& body, std::array<int, 4>& release) {
 }
 
 /// 0 where the records are not those that were seen.
-int read_capability(const Bytes& body, bool in_container) {
+int read_capability(const Bytes& body, bool in_container, std::uint32_t version) {
   const std::uint64_t begin = in_container ? 32 : 20;  // after the release; a container's archive has one record more
-  const bool known = body.u32(begin) == kDeviceBegin && body.u32(begin + 4) == kDeviceProperties &&
-                     body.u32(begin + 8) == kI32 && body.u32(begin + 16) == kI32;
-  const std::uint32_t major = body.u32(begin + 12);
-  const std::uint32_t minor = body.u32(begin + 20);
+  // First among the device's properties; in version 240, which says 9 there, after twelve others.
+  const std::uint64_t number = begin + (version == kFirstShortVersion ? 116 : 8);
+  const std::uint32_t first = version == kFirstShortVersion ? kI64 : kI32;
+  const bool known = version <= kFirstShortVersion && body.u32(begin) == kDeviceBegin &&
+                     body.u32(begin + 4) == kDeviceProperties && body.u32(begin + 8) == first &&
+                     body.u32(number) == kI32 && body.u32(number + 8) == kI32;
+  const std::uint32_t major = body.u32(number + 4);
+  const std::uint32_t minor = body.u32(number + 12);
   return known && major < 100 && minor < 10 ? static_cast<int>(major * 10 + minor) : 0;
 }
 
@@ -95,7 +100,7 @@ Code check_archive(const Bytes& archive, bool in_container, PlanFacts& facts, Er
   const std::uint32_t version = is_long ? archive.u32(8) : first;
   const std::uint32_t reserved = is_long ? archive.u32(12) : archive.u32(16);
   const std::uint64_t rest = is_long ? archive.u64(16) : archive.u64(8);
-  if (version == 0 || version > 0xFFFF || reserved != 0 || (version > kLastLongVersion) == is_long) {
+  if (version == 0 || version > 0xFFFF || reserved != 0 || (version >= kFirstShortVersion) == is_long) {
     return broken("the header of the engine in it is not what TensorRT writes");
   }
   if (rest != archive.size() - header) {
@@ -111,7 +116,7 @@ Code check_archive(const Bytes& archive, bool in_container, PlanFacts& facts, Er
     return broken("header and engine name different releases");
   }
   if (says_release && release[0] == 8) facts.made_by = release;
-  if (version <= kLastLongVersion) facts.capability = read_capability(body, in_container);
+  facts.capability = read_capability(body, in_container, version);
   return Code::kOk;
 }
 

@@ -8,8 +8,9 @@
 //   archive, 8.0 to 8.5 alone, later the first section of a container:
 //     "ptrt", u32 0, u32 version of the archive, u32 0, u64 bytes that follow the header (to the file's or section's end)
 //     from archive version 240 on (seen: 10.15) "ptrt", u32 version, u64 bytes that follow, u32 0
-//     then records of a 4-byte tag and a value: the release in four of u8 (02 80 01 00), and until version 239 soon
-//     after it the compute capability in two of u32 (07 80 01 00)
+//     then records of a 4-byte tag and a value: the release in four of u8 (02 80 01 00), and among the device's
+//     properties soon after it the compute capability in two of u32 (07 80 01 00). Checked with NVIDIA's lean runtime
+//     10.15.1 on an H100: it refuses such a plan naming the number read here, and goes on when 9 and 0 are written there.
 //   container, 8.6 and later:
 //     "ftrt", u32 0, u64 number of sections, u64 bytes of the file, u8[4] release, u32
 //     per section: 4 letters ("NGNE", "THGW"), u32 0, u64 offset, u64 bytes; the sections, each at a multiple of 8;

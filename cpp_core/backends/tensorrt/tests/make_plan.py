@@ -27,7 +27,8 @@ ARCHIVE_VERSIONS = {
 }
 FIRST_SHORT_HEADER = 240
 FIRST_CONTAINER = (8, 6)
-U8, I32, DEVICE_BEGIN, DEVICE_PROPERTIES, OTHER = 0x18002, 0x18007, 0x18012, 0x18010, 0x180D2
+U8, I32, U64, I64 = 0x18002, 0x18007, 0x18008, 0x18009
+DEVICE_BEGIN, DEVICE_PROPERTIES, OTHER = 0x18012, 0x18010, 0x180D2
 MARK = b"stand-in: ONNX follows\n"
 
 
@@ -38,7 +39,10 @@ def make_plan(onnx: bytes, release: tuple[int, int, int], *, capability: tuple[i
     records = b"".join(struct.pack("<IB", U8, number) for number in build)
     if in_container:
         records += struct.pack("<III", OTHER, I32, 0)
-    records += struct.pack("<IIIIII", DEVICE_BEGIN, DEVICE_PROPERTIES, I32, capability[0], I32, capability[1])
+    records += struct.pack("<II", DEVICE_BEGIN, DEVICE_PROPERTIES)
+    if version >= FIRST_SHORT_HEADER:  # memory, caches, clocks and the like come first
+        records += b"".join(struct.pack("<IQ", tag, 0) for tag in (I64, U64, U64)) + 9 * struct.pack("<II", I32, 0)
+    records += struct.pack("<IIII", I32, capability[0], I32, capability[1])
     body = records + MARK + struct.pack("<Q", len(onnx)) + onnx
     if version >= FIRST_SHORT_HEADER:
         archive = struct.pack("<4sIQI", b"ptrt", version, len(body), 0) + body
