@@ -30,6 +30,7 @@ class Scene {
   }
 
   void set(int index, const std::string& unit) { folder_.write("pictures/" + std::to_string(index) + ".jpg", unit); }
+  void remove(int index) { std::filesystem::remove(folder_.path() / "pictures" / (std::to_string(index) + ".jpg")); }
   PipelineConfig& config() { return config_; }
 
   Result<Pipeline> try_open() { return Pipeline::open(config_, test::fake_modules()); }
@@ -106,6 +107,19 @@ TEST_CASE("a damaged picture does not outrun the results before it") {
     CHECK(told.find("0:100 1:101 !") == 0);
     CHECK(told.find("2.jpg: decoder: not a picture 3:103 4:104 ") != std::string::npos);
   }
+}
+
+TEST_CASE("nothing is read ahead of an error") {
+  Scene scene("");
+  scene.set(1, "nonsense");
+  scene.config().in_flight = 3;
+  Pipeline pipeline = scene.open();
+  CHECK(pipeline.next()->has_value());
+  CHECK_FALSE(pipeline.next().ok());
+  scene.remove(2);
+  const Result<std::optional<FrameResult>> missing = pipeline.next();
+  REQUIRE_FALSE(missing.ok());
+  CHECK(missing.error().message.find("2.jpg: ") != std::string::npos);
 }
 
 TEST_CASE("a pipeline that is dropped with frames in flight waits for them") {
