@@ -27,7 +27,7 @@ from edgebuild.model.product import Artifact, CoreTree, Product, Toolchain
 from edgebuild.model.project import Format, Project
 from edgebuild.model.sdk import Sdk
 from edgebuild.model.target import ImageSpec, PythonSpec, TargetSpec
-from edgebuild.package.debug import split_debug
+from edgebuild.package.debug import drop_debug, split_debug
 from edgebuild.package.oci import image_command, write_image
 from edgebuild.package.tarball import source_date, write_tarball
 from edgebuild.package.wheel import build_wheel
@@ -100,10 +100,11 @@ class Staged:
 
 @dataclass(frozen=True)
 class StagedCore(Staged):
-    """The core has an SDK and tests as well. deps: the libraries it was linked with."""
+    """The core has an SDK and tests as well. deps: the libraries it was linked with. tests: what ships of them."""
 
     core: CoreTree
     deps: Path
+    tests: Path | None
 
 
 def build(request: Request, *, ws: Workspace, run: Runner) -> Artifact:
@@ -158,13 +159,27 @@ def stage_core(job: Job) -> StagedCore:
     tree, debug = job.scratch / "stage", job.scratch / "debug"
     needs = stage_runtime(tree, core, deps, target.runtimes, target.arch, ws=ws)
     split_and_gate(job, tree, debug, needs)
-    if not target.core_only:
+    tests = None if target.core_only else provide_tests(job, core)
+    if tests:
         whole = job.scratch / "whole"  # the tests as they will lie on a box: over the runtime
         shutil.copytree(tree, whole)
-        shutil.copytree(core.tests, whole, dirs_exist_ok=True)
+        shutil.copytree(tests, whole, dirs_exist_ok=True)
         gate_product(job, f"{target.name}'s tests", whole, needs)
     made_from = {"toolchain": job.toolchain.digest, "core": core.digest, "libraries": deps.name}
-    return StagedCore(tree, debug, needs, made_from, core, deps)
+    return StagedCore(tree, debug, needs, made_from, core, deps, tests)
+
+
+def provide_tests(job: Job, core: CoreTree) -> Path:
+    """The core's tests as they ship, once for all rows: nine tenths of them are debug information, which is of use only
+    beside the sources.
+    """
+
+    def make(product: Path) -> None:
+        shutil.copytree(core.tests, product, dirs_exist_ok=True)
+        drop_debug(product, job.toolchain, run=job.run)
+
+    label = job.toolchain.label
+    return job.ws.provide("tests", f"tests-{label}", core.digest, make, f"Stripping the core's tests for {label}")
 
 
 def stage_project(job: Job) -> Staged:
@@ -198,8 +213,8 @@ def package(job: Job, staged: Staged, plan: str) -> Artifact:
         products.append(package_image(job, staged, target.image))
     if isinstance(staged, StagedCore):
         wheels = [package_wheel(job, staged, python) for python in target.pythons]
-        if not target.core_only:
-            products.append(write_product(job, "tests", staged.core.tests, request.stem, suffix="-tests"))
+        if staged.tests:
+            products.append(write_product(job, "tests", staged.tests, request.stem, suffix="-tests"))
         products += [product_of("wheel", wheel) for wheel in wheels]
     products.append(write_product(job, "debug", staged.debug, request.stem, suffix="-debug"))
     artifact = Artifact(

@@ -39,6 +39,13 @@ def split_debug(
     return tuple(debug_files)
 
 
+def drop_debug(tree: Path, toolchain: Toolchain, *, run: Runner) -> None:
+    """Without debug information in place; symbols stay, so that a backtrace has names."""
+    for elf in read_elves(tree):
+        if elf.has_debug:
+            run(Command(toolchain.objcopy, "--strip-debug", tree / elf.name))
+
+
 def debug_path(elf: ElfFacts) -> Path:
     """usr/lib/debug/.build-id/ab/cdef.debug for the build-id abcdef."""
     return _DEBUG_ROOT / elf.build_id[:2] / f"{elf.build_id[2:]}.debug"

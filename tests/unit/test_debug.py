@@ -9,7 +9,7 @@ import pytest
 from edgebuild.errors import BuildError
 from edgebuild.model.arch import ARCHES
 from edgebuild.model.product import Toolchain
-from edgebuild.package.debug import split_debug
+from edgebuild.package.debug import drop_debug, split_debug
 from edgebuild.run import Command, Completed
 from tests.elf_writer import Elf, write_elf
 
@@ -70,3 +70,10 @@ def test_what_is_not_ours_stays_as_it_came(tmp_path: Path) -> None:
     stage = make_stage(tmp_path / "stage", vendors=Elf(debug=True))
     assert split_debug(stage, tmp_path / "debug", TOOLCHAIN, keep=("vendors",), run=run) == ()
     assert run.commands == []
+
+
+def test_tests_lose_their_debug_information_and_keep_their_symbols(tmp_path: Path) -> None:
+    tree = make_stage(tmp_path / "tests", ours=Elf(build_id=b"\x01", debug=True), bare=Elf(build_id=b"\x02"))
+    run = Recorder()
+    drop_debug(tree, TOOLCHAIN, run=run)
+    assert run.commands == [Command(OBJCOPY, "--strip-debug", tree / "ours")]
