@@ -44,7 +44,7 @@ def take_sdk(
         tree, prefix = scratch / "root", scratch / "prefix"
         links = _lay_out(chosen, tree)
         with ws.log.step(f"Reading {len(chosen.files)} files") as step:
-            libraries, doubles = libraries_of(tree, chosen.elves, chosen.arch)
+            libraries, doubles = libraries_of(tree, chosen.elves)
             binaries = binaries_of(tree, chosen.files, libraries)
             digest = digest_tree(tree)
             step.note = f"{len(libraries)} libraries"

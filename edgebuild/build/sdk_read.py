@@ -88,7 +88,7 @@ def include_folders(files: Iterable[str], arch: Arch) -> tuple[str, ...]:
     return tuple(sorted(folders))
 
 
-def libraries_of(root: Path, elves: Mapping[str, ElfFacts], arch: Arch) -> tuple[tuple[SdkLibrary, ...], list[str]]:
+def libraries_of(root: Path, elves: Mapping[str, ElfFacts]) -> tuple[tuple[SdkLibrary, ...], list[str]]:
     """One of each name the loader may be asked for, and what is left out because another file has its name.
 
     Of several files for one name that one counts which is called so, then the first.
