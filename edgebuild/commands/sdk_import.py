@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import getpass
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -15,15 +14,15 @@ import msgspec
 
 from edgebuild.audit import audit
 from edgebuild.audit.sdk import with_sdks_of_box
-from edgebuild.build.file_store import fetch_files, find_wanted, held_file
 from edgebuild.build.sdk import Imported, lacking, provide_sdk, take_sdk
 from edgebuild.build.sdk_choose import Chosen, SdkWish, choose, keeper
 from edgebuild.build.sdk_open import Opened, open_sdk
 from edgebuild.build.sdk_read import is_licence, licence_name, read_text, sdk_title, sdk_version
 from edgebuild.commands.context import Context, Something, complete_targets, json_option, print_json
 from edgebuild.commands.fleet import Wish, reach_options
+from edgebuild.commands.sdk_box import fetched_from_box
 from edgebuild.commands.sdk_show import document_of, echo_sdk
-from edgebuild.commands.sources import is_box, open_box, saved_image
+from edgebuild.commands.sources import is_box, saved_image
 from edgebuild.config.contracts import load_contract
 from edgebuild.config.sdk import load_backend_functions, load_layouts, recipe_facts, save_sdk
 from edgebuild.config.targets import load_row, resolve_names
@@ -152,7 +151,7 @@ def _open(source: str, reach: Wish, inner: tuple[str, ...], wish: SdkWish, ws: W
         with open_sdk(path.absolute(), inner, keep=keeper(wish), arch=wish.arch, ws=ws) as opened:
             yield opened
     elif is_box(source):
-        with _fetched_from_box(source, reach, wish, ws) as opened:
+        with fetched_from_box(source, reach, wish, ws) as opened:
             yield opened
     elif "/" in source and path.suffix and ":" not in source:
         msg = f"{source}: no such file or folder"
@@ -160,33 +159,6 @@ def _open(source: str, reach: Wish, inner: tuple[str, ...], wish: SdkWish, ws: W
     else:
         with saved_image(source, ws) as saved, open_sdk(saved, inner, arch=wish.arch, ws=ws) as opened:
             yield opened
-
-
-@contextlib.contextmanager
-def _fetched_from_box(source: str, reach: Wish, wish: SdkWish, ws: Workspace) -> Iterator[Opened]:
-    """The folders of a box, as a root that has nothing else. What was here already is not sent again."""
-    if not wish.paths:
-        msg = f"{source}: which folder of the box is the SDK?"
-        raise ConfigError(msg, "--path /opt/sdk, once for each folder.")
-    with open_box(reach) as box, ws.scratch("box") as scratch:
-        with ws.log.step(f"Listing {box.title}"):
-            found = box.find([path.strip("/") for path in wish.paths])
-            files = [each for each in found if not each.link]
-            wanted = find_wanted(box, files, ws=ws)
-        if wanted.unreadable:
-            msg = f"{box.title}: /{wanted.unreadable[0]} and {len(wanted.unreadable) - 1} more may not be read there"
-            raise NotAvailable(msg, "log in as somebody who may.")
-        with ws.log.step(f"Receiving {wanted.size_bytes / 1e6:.1f} MB from {box.title}") as step:
-            digests = fetch_files(box, wanted, ws=ws, told=step.progress).digests
-        for each in found:
-            place = scratch / each.path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            if each.link:
-                place.symlink_to(each.link)
-            else:
-                shutil.copyfile(held_file(digests[each.path], ws), place)
-                place.chmod(0o755 if each.executable else 0o644)
-        yield Opened(scratch, is_system=True)
 
 
 # ---- Version and licence ----

@@ -304,3 +304,17 @@ def test_a_box_without_headers_says_what_to_install(rack: Rack, tmp_path: Path, 
     ended = import_from(tmp_path, "plain", *reach(plain), env=fresh)
     assert ended.code == 3 and "no headers of the C library" in ended.stderr and "libc6-dev" in ended.stderr
     assert not (tmp_path / "sysroots").exists()
+
+
+def test_an_sdk_on_a_box_is_the_same_as_in_its_folder(box: Box, tmp_path: Path, fresh: dict[str, str]) -> None:
+    """A library of the system stands for a vendor's among them: what --only does not name is not sent."""
+    words = ("--path", "/usr/lib/aarch64-linux-gnu", "--only", "*/libatomic.so.1", "--version", "10", "--json")
+    agreed = ("--licence", "GPL with exception", "--accept-licence", "GPL with exception")
+    places = {"ssh": reach(box), "folder": (box.path(""),)}
+    documents = {
+        name: edgebuild("sdk", "import", *place, "--as", name, *words, *agreed, cwd=tmp_path, env=fresh).json()
+        for name, place in places.items()
+    }
+    assert documents["ssh"]["tree"] == documents["folder"]["tree"] and documents["ssh"]["arch"] == "aarch64"
+    (library,) = documents["ssh"]["libraries"]
+    assert library["soname"] == "libatomic.so.1" and library["path"].startswith("usr/lib/aarch64-linux-gnu/")

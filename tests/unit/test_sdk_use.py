@@ -13,7 +13,7 @@ from edgebuild.audit.engine import audit
 from edgebuild.audit.sdk import Shipping, with_sdks_of_box
 from edgebuild.build.project import provide_project
 from edgebuild.build.sdk import lacking, needs_of_bundled, sdk_tree
-from edgebuild.commands import sdk_import
+from edgebuild.commands import sdk_box, sdk_import
 from edgebuild.commands.gate import gate
 from edgebuild.config.sdk import load_backend_functions, load_sdk, sdks_for, withheld_sdks
 from edgebuild.config.targets import load_target
@@ -319,7 +319,7 @@ def test_an_sdk_of_a_box_is_the_same_as_in_its_folder(
 ) -> None:
     box = folder(tmp_path / "box", {f"opt/{name}": content for name, content in SDK.items()} | {"etc/secret": b"no"})
     monkeypatch.setattr(
-        sdk_import, "open_box", lambda _: contextlib.nullcontext(BoxRoot(LocalTransport(), root=str(box)))
+        sdk_box, "open_box", lambda _: contextlib.nullcontext(BoxRoot(LocalTransport(), root=str(box)))
     )
     assert "--path" in refused(ws, Path("root@10.0.0.7")).hint
     document = imported(ws, Path("root@10.0.0.7"), "--path", "/opt/acme", "--version", "1.0")
