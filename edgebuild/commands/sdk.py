@@ -98,21 +98,22 @@ def provide(ctx: Context, name: str, archive: Path | None, as_json: bool) -> Non
 
 @command.command("remove")
 @_name
+@click.option("--cached", is_flag=True, help="Its files in the cache, too, which other projects may use.")
 @json_option
 @click.pass_obj
-def remove(ctx: Context, name: str, as_json: bool) -> None:
-    """Forget an SDK: its record in this project, and its files in the cache."""
+def remove(ctx: Context, name: str, cached: bool, as_json: bool) -> None:
+    """Forget an SDK: its record in this project goes."""
     if not sdk_file(name, ctx.ws).is_file():
         load_sdk(name, ctx.ws)  # says what there is
     try:
         sdk = load_sdk(name, ctx.ws)
     except ConfigError:  # a record that nobody can read goes, too
-        remove_sdk(name, ctx.ws)
-    else:
-        remove_sdk(name, ctx.ws)
+        sdk = None
+    remove_sdk(name, ctx.ws)
+    if sdk and cached:
         shutil.rmtree(sdk_tree(sdk, ctx.ws).folder, ignore_errors=True)
         cached_path(sdk.lock.archive, ctx.ws).unlink(missing_ok=True)
     if as_json:
-        print_json({"schema": "edgebuild.sdk-removed/1", "name": name})
+        print_json({"schema": "edgebuild.sdk-removed/1", "name": name, "cached": cached})
     else:
-        click.echo(f"{name}: removed")
+        click.echo(f"{name}: removed" + ("" if cached else "; its files in the cache stay (--cached removes them)"))

@@ -94,7 +94,7 @@ def customer(request: pytest.FixtureRequest, cache: Workspace, tmp_path_factory:
     downloads = base / "downloads"
     downloads.mkdir()
     for download, kept in zip(case.downloads, fetch_all(case.downloads, ws=cache), strict=True):
-        (downloads / download.file).hardlink_to(kept)
+        (downloads / download.file).symlink_to(kept)
     source = downloads if len(case.downloads) > 1 else downloads / case.downloads[0].file
     return Customer(file.parent.name, case, folder, source)
 
@@ -202,7 +202,7 @@ def test_a_product_that_carries_a_file_of_the_sdk_is_refused(
 
 def test_the_sdk_is_forgotten_when_it_is_removed(customer: Customer, tree: Path) -> None:
     assert tree.is_dir()
-    removed = json.loads(customer.call("sdk", "remove", customer.case.name, "--json").succeed().stdout)
+    removed = json.loads(customer.call("sdk", "remove", customer.case.name, "--cached", "--json").succeed().stdout)
     assert removed["name"] == customer.case.name
     assert customer.call("sdk", "list", "--json").json()["sdks"] == []
     ended = customer.call("build", "--all")

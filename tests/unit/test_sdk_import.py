@@ -346,8 +346,13 @@ def test_list_show_and_remove(sdk: Path, ws: Workspace) -> None:
     assert listed["name"] == shown["name"] == "acme" and shown["provided"]
     text = call(ws, "show", "acme").stdout
     assert "find_package(acme)" in text and "never ships" in text and "acme::acme" in text
+    other = replace(ws, project=ws.project / "other")
+    imported(other, sdk)
     assert call(ws, "remove", "acme").exit_code == 0
-    assert not sdk_names(ws) and not product.exists() and not (ws.project / "sysroots/sdks").exists()
+    assert not sdk_names(ws) and not (ws.project / "sysroots/sdks").exists()
+    assert product.exists() and call(other, "provide", "acme").exit_code == 0, "other projects go on using it"
+    assert call(other, "remove", "acme", "--cached").exit_code == 0
+    assert not product.exists() and not list((ws.cache / "downloads").rglob("*.zst"))
     assert isinstance(call(ws, "show", "acme").exception, ConfigError)
     assert isinstance(call(ws, "remove", "acme").exception, ConfigError)
 

@@ -318,9 +318,7 @@ def test_an_sdk_of_a_box_is_the_same_as_in_its_folder(
     tmp_path: Path, ws: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     box = folder(tmp_path / "box", {f"opt/{name}": content for name, content in SDK.items()} | {"etc/secret": b"no"})
-    monkeypatch.setattr(
-        sdk_box, "open_box", lambda _: contextlib.nullcontext(BoxRoot(LocalTransport(), root=str(box)))
-    )
+    monkeypatch.setattr(sdk_box, "open_box", lambda _: contextlib.nullcontext(BoxRoot(LocalTransport(), root=str(box))))
     assert "--path" in refused(ws, Path("root@10.0.0.7")).hint
     document = imported(ws, Path("root@10.0.0.7"), "--path", "/opt/acme", "--version", "1.0")
     assert document["source"] == "root@10.0.0.7" and document["files"] == 4
