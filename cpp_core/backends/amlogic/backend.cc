@@ -39,7 +39,8 @@ class Backend final : public module::PlainBackend {
     Model model;
     if (Code code = load(spec.model_path, model, error); code != Code::kOk) return code;
     if (!runtime_.has_device) {
-      return fail(error, Code::kNotFound, "%s; load the kernel module galcore, or give the container --device /dev/galcore",
+      return fail(error, Code::kNotFound,
+                  "%s; load the kernel module galcore, or give the container --device /dev/galcore",
                   runtime_.title.c_str());
     }
     std::unique_ptr<Engine, ReleaseEngine> opened(new Engine(runtime_, std::move(model)));

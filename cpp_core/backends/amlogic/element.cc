@@ -19,7 +19,8 @@ constexpr TypeFacts kTypes[] = {
 };
 
 const TypeFacts& facts_of(vx::Type type) noexcept {
-  return *std::find_if(std::begin(kTypes), std::end(kTypes), [type](const TypeFacts& each) { return each.type == type; });
+  return *std::find_if(std::begin(kTypes), std::end(kTypes),
+                       [type](const TypeFacts& each) { return each.type == type; });
 }
 
 std::uint32_t bits_of(float value) noexcept {

@@ -24,7 +24,8 @@ const char* name_of(vx::Type type) noexcept;  // "uint8"
 /// False where the seam has no such type (int16).
 bool to_seam(vx::Type type, abi::DType& dtype) noexcept;
 
-/// Rounds to nearest, ties to even, and saturates, as ONNX's QuantizeLinear does; not-a-number becomes the lowest value.
+/// Rounds to nearest, ties to even, and saturates, as ONNX's QuantizeLinear does; not-a-number becomes the lowest
+/// value.
 void quantize(const float* values, std::size_t count, const Element& element, void* stored) noexcept;
 void dequantize(const void* stored, std::size_t count, const Element& element, float* values) noexcept;
 

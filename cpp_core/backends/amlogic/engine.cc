@@ -15,8 +15,8 @@ Code describe(const Port& port, const std::string& fallback_name, bool raw, abi:
   std::copy(port.shape.begin(), port.shape.end(), info.shape);
   if (!raw) return Code::kOk;
   if (!to_seam(port.element.type, info.dtype)) {
-    return fail(error, Code::kUnsupported, "'%s' is stored as %s, which has no raw form here; leave out raw: true", info.name,
-                name_of(port.element.type));
+    return fail(error, Code::kUnsupported, "'%s' is stored as %s, which has no raw form here; leave out raw: true",
+                info.name, name_of(port.element.type));
   }
   info.scale = port.element.scale;
   info.zero_point = port.element.zero_point;
@@ -46,7 +46,8 @@ bool fits(const abi::Tensor& tensor, const abi::TensorInfo& info) {
          std::equal(info.shape, info.shape + info.rank, tensor.shape) && tensor.size_bytes == size_bytes_of(info);
 }
 
-Code check_inputs(const abi::Tensor* in, std::size_t in_count, const std::vector<abi::TensorInfo>& infos, abi::Error* error) {
+Code check_inputs(const abi::Tensor* in, std::size_t in_count, const std::vector<abi::TensorInfo>& infos,
+                  abi::Error* error) {
   if (in_count != infos.size()) {
     return fail(error, Code::kInvalidArgument, "expected %zu inputs, found %zu", infos.size(), in_count);
   }
@@ -122,7 +123,8 @@ Code Engine::wait(std::int32_t slot, abi::Tensor* out, std::size_t out_count, ab
   return busy_slot.finish(out, copies_, error);
 }
 
-Code Engine::prepare(std::int32_t, const abi::Picture&, const abi::PictureInput&, abi::Tensor*, abi::Error* error) noexcept {
+Code Engine::prepare(std::int32_t, const abi::Picture&, const abi::PictureInput&, abi::Tensor*,
+                     abi::Error* error) noexcept {
   return fail(error, Code::kUnsupported, "pictures are prepared on the CPU");
 }
 

@@ -18,10 +18,11 @@ using module::fail;
 
 // The layout. Sources: VeriSilicon/TIM-VX, include/tim/utils/nbg_parser/gc_vip_nbg_format.h and nbg_parser.c (what is
 // there since which version); the rest was found on files: 1.15 (yolov8n_uint8.nb of khadas/ksnn), 1.30
-// (conv2d_relu_maxpool2d_fp32.nbg of TIM-VX) and 1.32 (what acuitylite 6.33.0 makes, which prints its table of sections).
+// (conv2d_relu_maxpool2d_fp32.nbg of TIM-VX) and 1.32 (what acuitylite 6.33.0 makes, which prints its table of
+// sections).
 constexpr char kMagic[] = {'V', 'P', 'M', 'N'};
-constexpr std::uint32_t kOldest = 0x00010008;       // before it the sections' table lies elsewhere
-constexpr std::uint32_t kNewest = 0x00010020;       // of acuitylite 6.33.0; its loader refuses later ones, too
+constexpr std::uint32_t kOldest = 0x00010008;  // before it the sections' table lies elsewhere
+constexpr std::uint32_t kNewest = 0x00010020;  // of acuitylite 6.33.0; its loader refuses later ones, too
 constexpr std::uint32_t kSixDimensions = 0x0001000B;
 constexpr std::uint32_t kWithChecksum = 0x0001001E;  // the oldest seen with one; 1.15 has zero there
 constexpr std::size_t kTargetAt = 8;
@@ -29,7 +30,7 @@ constexpr std::size_t kCountsAt = 76;  // layers, operations, inputs, outputs
 constexpr std::size_t kChecksumAt = 0x6C;
 constexpr std::size_t kSectionsAt = 0x178;  // {offset, size}: inputs, outputs, layers, operations, then others
 constexpr std::size_t kMinSections = 12;
-constexpr std::size_t kMaxSections = 64;    // 17, 27 and 34 have been seen
+constexpr std::size_t kMaxSections = 64;  // 17, 27 and 34 have been seen
 constexpr std::size_t kNameBytes = 64;
 constexpr std::size_t kLayerBytes = 76;
 constexpr std::size_t kMinOperationBytes = 24;
@@ -63,11 +64,12 @@ class Bytes {
 };
 
 Code read_file(const char* path, std::vector<char>& bytes, abi::Error* error) {
-  struct stat facts {};
+  struct stat facts{};
   if (stat(path, &facts) != 0) return fail(error, Code::kNotFound, "cannot be read: %s", std::strerror(errno));
   if (!S_ISREG(facts.st_mode)) return fail(error, Code::kInvalidArgument, "is no regular file");
   const auto size = static_cast<std::size_t>(facts.st_size);
-  if (size > kMaxFileBytes) return fail(error, Code::kUnsupported, "is %zu bytes long, at most 1 GiB is supported", size);
+  if (size > kMaxFileBytes)
+    return fail(error, Code::kUnsupported, "is %zu bytes long, at most 1 GiB is supported", size);
   bytes.resize(size);
   std::ifstream file(path, std::ios::binary);
   file.read(bytes.data(), static_cast<std::streamsize>(size));
@@ -78,7 +80,8 @@ Code read_file(const char* path, std::vector<char>& bytes, abi::Error* error) {
 Code check_beginning(const Bytes& bytes, abi::Error* error) {
   const std::size_t smallest = kSectionsAt + kMinSections * 8;
   if (bytes.size() < sizeof kMagic || std::memcmp(bytes.at(0), kMagic, sizeof kMagic) != 0) {
-    return fail(error, Code::kCorrupt, "is no NBG: it does not begin with VPMN; name the .nb file that the converter wrote");
+    return fail(error, Code::kCorrupt,
+                "is no NBG: it does not begin with VPMN; name the .nb file that the converter wrote");
   }
   if (bytes.size() < smallest) {
     return fail(error, Code::kCorrupt, "breaks off in the NBG header: %zu bytes of at least %zu; copy it again",
@@ -86,8 +89,9 @@ Code check_beginning(const Bytes& bytes, abi::Error* error) {
   }
   const std::uint32_t version = bytes.u32(4);
   if (version < kOldest || version > kNewest) {
-    return fail(error, Code::kUnsupported, "NBG version 0x%08X, known are 0x%08X to 0x%08X; convert it with another release",
-                version, kOldest, kNewest);
+    return fail(error, Code::kUnsupported,
+                "NBG version 0x%08X, known are 0x%08X to 0x%08X; convert it with another release", version, kOldest,
+                kNewest);
   }
   return Code::kOk;
 }
@@ -97,10 +101,12 @@ Code check_sections(const Bytes& bytes, abi::Error* error) {
   const std::size_t end = bytes.section(0).offset;  // the inputs come first, right behind the table
   const std::size_t count = (end - kSectionsAt) / 8;
   if (end < kSectionsAt || (end - kSectionsAt) % 8 != 0 || count < kMinSections || count > kMaxSections) {
-    return fail(error, Code::kCorrupt, "NBG header: the table of inputs cannot be at byte %zu; copy or convert it again", end);
+    return fail(error, Code::kCorrupt,
+                "NBG header: the table of inputs cannot be at byte %zu; copy or convert it again", end);
   }
   if (end > bytes.size()) {
-    return fail(error, Code::kCorrupt, "breaks off in the NBG header: %zu bytes of %zu; copy it again", bytes.size(), end);
+    return fail(error, Code::kCorrupt, "breaks off in the NBG header: %zu bytes of %zu; copy it again", bytes.size(),
+                end);
   }
   for (std::size_t i = 0; i < count; ++i) {
     const Section section = bytes.section(i);
@@ -139,8 +145,8 @@ Code check_counts(const Bytes& bytes, abi::Error* error) {
                              Table{"layers", 2, layers, kLayerBytes}}) {
     const std::uint32_t size = bytes.section(table.section).size_bytes;
     if (size != std::uint64_t{table.count} * table.entry_bytes || table.count == 0) {
-      return fail(error, Code::kCorrupt, "NBG header: %u %s, but their table has %u bytes, %zu each", table.count, table.what,
-                  size, table.entry_bytes);
+      return fail(error, Code::kCorrupt, "NBG header: %u %s, but their table has %u bytes, %zu each", table.count,
+                  table.what, size, table.entry_bytes);
     }
   }
   const std::uint32_t size = bytes.section(3).size_bytes;
@@ -159,8 +165,8 @@ Code check_checksum(const Bytes& bytes, abi::Error* error) {
   crc.add(zeros, sizeof zeros);
   crc.add(bytes.at(kChecksumAt + 4), bytes.size() - kChecksumAt - 4);
   if (crc.value() == expected) return Code::kOk;
-  return fail(error, Code::kCorrupt, "NBG checksum 0x%08X, its bytes have 0x%08X: it was damaged; copy it again", expected,
-              crc.value());
+  return fail(error, Code::kCorrupt, "NBG checksum 0x%08X, its bytes have 0x%08X: it was damaged; copy it again",
+              expected, crc.value());
 }
 
 Code read_element(std::uint32_t format, std::uint32_t quant, const Bytes& bytes, std::size_t at, Port& port,
@@ -171,7 +177,8 @@ Code read_element(std::uint32_t format, std::uint32_t quant, const Bytes& bytes,
   };
   constexpr Format kFormats[] = {{0, vx::kFloat32}, {1, vx::kFloat16}, {2, vx::kUInt8},
                                  {3, vx::kInt8},    {5, vx::kInt16},   {8, vx::kInt32}};
-  const auto* found = std::find_if(std::begin(kFormats), std::end(kFormats), [&](Format each) { return each.number == format; });
+  const auto* found =
+      std::find_if(std::begin(kFormats), std::end(kFormats), [&](Format each) { return each.number == format; });
   if (found == std::end(kFormats) || quant > vx::kQuantAffine) {
     return fail(error, Code::kUnsupported, "'%s' has NBG type %u with quantization %u, which is not supported here",
                 port.name.c_str(), format, quant);
@@ -189,7 +196,8 @@ Code read_element(std::uint32_t format, std::uint32_t quant, const Bytes& bytes,
   } else if (quant == vx::kQuantAffine) {
     element.scale = bytes.read<float>(at + 4);
     element.zero_point = bytes.read<std::int32_t>(at + 8);
-    if (!(element.scale > 0.0F) || !std::isfinite(element.scale) || std::abs(std::int64_t{element.zero_point}) > 0xFFFF) {
+    if (!(element.scale > 0.0F) || !std::isfinite(element.scale) ||
+        std::abs(std::int64_t{element.zero_point}) > 0xFFFF) {
       return fail(error, Code::kCorrupt, "'%s' has scale %g and zero point %d", port.name.c_str(),
                   static_cast<double>(element.scale), element.zero_point);
     }

@@ -1,5 +1,5 @@
-// A compiled network (NBG, "network binary graph"): its header read and judged without the vendor's library, whose loader
-// takes a pointer without a length and ends in a segmentation fault on damaged files.
+// A compiled network (NBG, "network binary graph"): its header read and judged without the vendor's library, whose
+// loader takes a pointer without a length and ends in a segmentation fault on damaged files.
 #pragma once
 
 #include <cstdint>

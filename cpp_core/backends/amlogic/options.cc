@@ -11,7 +11,8 @@ using module::fail;
 
 Code parse_options(const abi::EngineSpec& spec, EngineOptions& options, abi::Error* error) noexcept {
   if (spec.device != 0) return fail(error, Code::kInvalidArgument, "device %d: only device 0 is there", spec.device);
-  if (spec.threads < 1) return fail(error, Code::kInvalidArgument, "threads: expected 1 or more, found %d", spec.threads);
+  if (spec.threads < 1)
+    return fail(error, Code::kInvalidArgument, "threads: expected 1 or more, found %d", spec.threads);
   for (std::size_t i = 0; i < spec.option_count; ++i) {
     const std::string_view key = spec.options[i].key;
     const std::string_view value = spec.options[i].value;

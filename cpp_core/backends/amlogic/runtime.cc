@@ -30,14 +30,18 @@ Symbol symbol(Function*& place, const char* name) {
 Code find_functions(void* library, vx::Api& api, abi::Error* error) {
 #define EDGECORE_SYMBOL(name) symbol(api.name, #name)
   const Symbol symbols[] = {
-      EDGECORE_SYMBOL(vxCreateContext),      EDGECORE_SYMBOL(vxReleaseContext),   EDGECORE_SYMBOL(vxQueryContext),
-      EDGECORE_SYMBOL(vxQueryHardwareCaps),  EDGECORE_SYMBOL(vxGetStatus),        EDGECORE_SYMBOL(vxCreateGraph),
-      EDGECORE_SYMBOL(vxReleaseGraph),       EDGECORE_SYMBOL(vxVerifyGraph),      EDGECORE_SYMBOL(vxScheduleGraph),
-      EDGECORE_SYMBOL(vxWaitGraph),          EDGECORE_SYMBOL(vxImportKernelFromURL), EDGECORE_SYMBOL(vxRemoveKernel),
-      EDGECORE_SYMBOL(vxCreateGenericNode),  EDGECORE_SYMBOL(vxReleaseNode),      EDGECORE_SYMBOL(vxQueryNode),
-      EDGECORE_SYMBOL(vxGetParameterByIndex), EDGECORE_SYMBOL(vxQueryParameter),  EDGECORE_SYMBOL(vxReleaseParameter),
-      EDGECORE_SYMBOL(vxSetParameterByIndex), EDGECORE_SYMBOL(vxCreateTensor2),   EDGECORE_SYMBOL(vxReleaseTensor),
-      EDGECORE_SYMBOL(vxMapTensorPatch),     EDGECORE_SYMBOL(vxUnmapTensorPatch),
+      EDGECORE_SYMBOL(vxCreateContext),       EDGECORE_SYMBOL(vxReleaseContext),
+      EDGECORE_SYMBOL(vxQueryContext),        EDGECORE_SYMBOL(vxQueryHardwareCaps),
+      EDGECORE_SYMBOL(vxGetStatus),           EDGECORE_SYMBOL(vxCreateGraph),
+      EDGECORE_SYMBOL(vxReleaseGraph),        EDGECORE_SYMBOL(vxVerifyGraph),
+      EDGECORE_SYMBOL(vxScheduleGraph),       EDGECORE_SYMBOL(vxWaitGraph),
+      EDGECORE_SYMBOL(vxImportKernelFromURL), EDGECORE_SYMBOL(vxRemoveKernel),
+      EDGECORE_SYMBOL(vxCreateGenericNode),   EDGECORE_SYMBOL(vxReleaseNode),
+      EDGECORE_SYMBOL(vxQueryNode),           EDGECORE_SYMBOL(vxGetParameterByIndex),
+      EDGECORE_SYMBOL(vxQueryParameter),      EDGECORE_SYMBOL(vxReleaseParameter),
+      EDGECORE_SYMBOL(vxSetParameterByIndex), EDGECORE_SYMBOL(vxCreateTensor2),
+      EDGECORE_SYMBOL(vxReleaseTensor),       EDGECORE_SYMBOL(vxMapTensorPatch),
+      EDGECORE_SYMBOL(vxUnmapTensorPatch),
   };
 #undef EDGECORE_SYMBOL
   for (const Symbol& wanted : symbols) {
@@ -80,14 +84,15 @@ void ask_device(Runtime& runtime) {
   api.vxQueryContext(context.get(), vx::kContextImplementation, implementation, sizeof implementation);
   api.vxQueryContext(context.get(), vx::kContextVersion, &version, sizeof version);
   implementation[sizeof implementation - 1] = '\0';
-  runtime.title = "OpenVX " + std::to_string(version >> 8U) + "." + std::to_string(version & 0xFFU) + " (" +
-                  implementation + ")";
+  runtime.title =
+      "OpenVX " + std::to_string(version >> 8U) + "." + std::to_string(version & 0xFFU) + " (" + implementation + ")";
   vx::HardwareCaps caps{};
   if (api.vxQueryHardwareCaps(context.get(), &caps, sizeof caps) == vx::kSuccess) runtime.device_pid = caps.customer_id;
 }
 
 const char* name_of(vx::Status status) {
-  constexpr const char* kNames[] = {  // from -1 down
+  constexpr const char* kNames[] = {
+      // from -1 down
       "VX_FAILURE",
       "VX_ERROR_NOT_IMPLEMENTED",
       "VX_ERROR_NOT_SUPPORTED",
@@ -134,10 +139,11 @@ bool Checker::refuse_null(const char* call) noexcept {
 Code open_runtime(Runtime& runtime, abi::Error* error) noexcept {
   void* library = dlopen(kSoname, RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
-    return fail(error, Code::kNotFound,
-                "OpenVX cannot be opened: %s; install the driver's libraries (%s, libGAL.so, libVSC.so ...) or name their "
-                "folder in LD_LIBRARY_PATH",
-                dlerror(), kSoname);
+    return fail(
+        error, Code::kNotFound,
+        "OpenVX cannot be opened: %s; install the driver's libraries (%s, libGAL.so, libVSC.so ...) or name their "
+        "folder in LD_LIBRARY_PATH",
+        dlerror(), kSoname);
   }
   if (Code code = find_functions(library, runtime.api, error); code != Code::kOk) return code;
   if (const std::string missing = missing_device(); !missing.empty()) {

@@ -13,7 +13,7 @@ namespace edgecore::amlogic {
 /// The opened library. One per process, never closed.
 struct Runtime {
   vx::Api api{};
-  std::string title;             // "OpenVX 1.3 (Vivante)", or why there is no device
+  std::string title;  // "OpenVX 1.3 (Vivante)", or why there is no device
   bool has_device = false;
   std::uint32_t device_pid = 0;  // 0: the driver does not say
   std::mutex loading;            // nobody documents that models may be loaded in two threads at a time; runs may

@@ -42,7 +42,8 @@ struct Line {
 bool split(const std::string& text, Line& line) {
   std::istringstream words(text);
   std::string rest;
-  return words >> line.direction >> line.name >> line.type >> line.shape >> line.scale >> line.zero_point && !(words >> rest);
+  return words >> line.direction >> line.name >> line.type >> line.shape >> line.scale >> line.zero_point &&
+         !(words >> rest);
 }
 
 /// A scale may be rounded to six digits by whoever wrote it down.
@@ -79,14 +80,16 @@ Code apply_sidecar(const std::string& path, Model& model, abi::Error* error) {
     const auto refuse = [&](Code code, const std::string& problem) {
       return fail(error, code, "%s: line %zu: %s", path.c_str(), number, problem.c_str());
     };
-    if (number > kMaxLines || text.size() > kMaxLineBytes) return refuse(Code::kCorrupt, "too long for a description of ports");
+    if (number > kMaxLines || text.size() > kMaxLineBytes)
+      return refuse(Code::kCorrupt, "too long for a description of ports");
     if (text.find_first_not_of(" \t\r") == std::string::npos || text[text.find_first_not_of(" \t\r")] == '#') continue;
     Line line;
     if (!split(text, line) || (line.direction != "input" && line.direction != "output")) {
       return refuse(Code::kCorrupt, "expected: input|output NAME TYPE SHAPE SCALE ZERO_POINT");
     }
     if (line.name.size() >= abi::kMaxName) return refuse(Code::kCorrupt, "the name is longer than 127 bytes");
-    if (is_taken(model, inputs, outputs, line.name)) return refuse(Code::kCorrupt, "'" + line.name + "' stands there twice");
+    if (is_taken(model, inputs, outputs, line.name))
+      return refuse(Code::kCorrupt, "'" + line.name + "' stands there twice");
 
     std::vector<Port>& ports = line.direction == "input" ? model.inputs : model.outputs;
     std::size_t& next = line.direction == "input" ? inputs : outputs;
@@ -94,8 +97,8 @@ Code apply_sidecar(const std::string& path, Model& model, abi::Error* error) {
       return refuse(Code::kInvalidArgument, "the model has only " + std::to_string(next) + " " + line.direction + "s");
     }
     if (!agrees(line, ports[next])) {
-      return refuse(Code::kInvalidArgument, "the model's " + line.direction + " " + std::to_string(next) + " is " +
-                                                facts_text(ports[next]));
+      return refuse(Code::kInvalidArgument,
+                    "the model's " + line.direction + " " + std::to_string(next) + " is " + facts_text(ports[next]));
     }
     ports[next++].name = line.name;
   }

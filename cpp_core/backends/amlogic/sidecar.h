@@ -1,4 +1,5 @@
-// MODEL.nb.io: better names for a model's ports than the converter's ("uid_5_out_0"), and what their owner believes of them.
+// MODEL.nb.io: better names for a model's ports than the converter's ("uid_5_out_0"), and what their owner believes of
+// them.
 //
 //   # direction  name   type   shape         scale     zero point
 //   input        image  uint8  1x3x640x640   0.003922  0

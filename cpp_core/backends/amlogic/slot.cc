@@ -25,10 +25,10 @@ void reversed(const Port& port, Size (&sizes)[kMaxDimensions]) {
 Code Slot::open(vx::Context context, bool raw, abi::Error* error) {
   raw_ = raw;
   Checker check(api_, error);
-  const bool created =
-      check.own(api_.vxImportKernelFromURL(context, vx::kFromPointer, model_.bytes.data()), kernel_, "vxImportKernelFromURL") &&
-      check.own(api_.vxCreateGraph(context), graph_, "vxCreateGraph") &&
-      check.own(api_.vxCreateGenericNode(graph_.get(), kernel_.get()), node_, "vxCreateGenericNode");
+  const bool created = check.own(api_.vxImportKernelFromURL(context, vx::kFromPointer, model_.bytes.data()), kernel_,
+                                 "vxImportKernelFromURL") &&
+                       check.own(api_.vxCreateGraph(context), graph_, "vxCreateGraph") &&
+                       check.own(api_.vxCreateGenericNode(graph_.get(), kernel_.get()), node_, "vxCreateGenericNode");
   if (!created) return check.code();
   for (const Port& port : model_.inputs) {
     if (Code code = create_tensor(context, port, inputs_.emplace_back(), error); code != Code::kOk) return code;
@@ -57,11 +57,13 @@ Code Slot::create_tensor(vx::Context context, const Port& port, Handle<vx::Tenso
   return check.code();
 }
 
-/// The node's parameters that are tensors are the model's ports, in their order. Others (scalars) stay as the model has them.
+/// The node's parameters that are tensors are the model's ports, in their order. Others (scalars) stay as the model has
+/// them.
 Code Slot::bind(abi::Error* error) {
   Checker check(api_, error);
   std::uint32_t count = 0;
-  if (!check(api_.vxQueryNode(node_.get(), vx::kNodeParameters, &count, sizeof count), "vxQueryNode")) return check.code();
+  if (!check(api_.vxQueryNode(node_.get(), vx::kNodeParameters, &count, sizeof count), "vxQueryNode"))
+    return check.code();
   std::size_t inputs = 0;
   std::size_t outputs = 0;
   for (std::uint32_t i = 0; i < count; ++i) {
@@ -70,7 +72,8 @@ Code Slot::bind(abi::Error* error) {
     vx::Enum type = 0;
     vx::Enum direction = 0;
     if (!check(api_.vxQueryParameter(parameter.get(), vx::kParameterType, &type, sizeof type), "vxQueryParameter") ||
-        !check(api_.vxQueryParameter(parameter.get(), vx::kParameterDirection, &direction, sizeof direction), "vxQueryParameter")) {
+        !check(api_.vxQueryParameter(parameter.get(), vx::kParameterDirection, &direction, sizeof direction),
+               "vxQueryParameter")) {
       return check.code();
     }
     if (type != vx::kTensor) continue;
@@ -78,11 +81,13 @@ Code Slot::bind(abi::Error* error) {
     const std::vector<Handle<vx::Tensor>>& tensors = direction == vx::kInput ? inputs_ : outputs_;
     const std::size_t index = next++;
     if (index >= tensors.size()) continue;  // refused below
-    if (!check(api_.vxSetParameterByIndex(node_.get(), i, tensors[index].get()), "vxSetParameterByIndex")) return check.code();
+    if (!check(api_.vxSetParameterByIndex(node_.get(), i, tensors[index].get()), "vxSetParameterByIndex"))
+      return check.code();
   }
   if (inputs == inputs_.size() && outputs == outputs_.size()) return Code::kOk;
-  return fail(error, Code::kCorrupt, "the driver finds %zu inputs and %zu outputs in the model, its header names %zu and %zu",
-              inputs, outputs, inputs_.size(), outputs_.size());
+  return fail(error, Code::kCorrupt,
+              "the driver finds %zu inputs and %zu outputs in the model, its header names %zu and %zu", inputs, outputs,
+              inputs_.size(), outputs_.size());
 }
 
 /// Lets `use` work on the tensor's own memory, dense and row-major.
@@ -96,7 +101,8 @@ Code Slot::with_bytes(vx::Tensor tensor, const Port& port, vx::Usage usage, abi:
   vx::MapId id = 0;
   void* bytes = nullptr;
   Checker check(api_, error);
-  if (!check(api_.vxMapTensorPatch(tensor, rank, start, end, &id, stride_bytes, &bytes, usage, vx::kMemoryHost), "vxMapTensorPatch")) {
+  if (!check(api_.vxMapTensorPatch(tensor, rank, start, end, &id, stride_bytes, &bytes, usage, vx::kMemoryHost),
+             "vxMapTensorPatch")) {
     return check.code();
   }
   std::size_t dense_bytes = size_of(port.element.type);
@@ -108,7 +114,8 @@ Code Slot::with_bytes(vx::Tensor tensor, const Port& port, vx::Usage usage, abi:
   if (is_dense) use(bytes);
   check(api_.vxUnmapTensorPatch(tensor, id), "vxUnmapTensorPatch");
   if (is_dense) return check.code();
-  return fail(error, Code::kSdk, "vxMapTensorPatch gives '%s' with gaps between its rows, which is not supported", port.name.c_str());
+  return fail(error, Code::kSdk, "vxMapTensorPatch gives '%s' with gaps between its rows, which is not supported",
+              port.name.c_str());
 }
 
 Code Slot::start(const abi::Tensor* in, abi::CopyCounts& copies, abi::Error* error) noexcept {

@@ -1,9 +1,9 @@
 // A stand-in for the vendor's libOpenVX.so.1, for tests alone: it judges its caller and computes y = a * x + b.
 //
-// Models are the ones that tests/amlogic_nbg.py writes. Calls in the wrong order, parameters that do not fit the model and
-// objects that are used after their release are refused or reported, as far as the real library could go wrong on them.
-// Environment: EDGECORE_STAND_IN_FAIL=vxMapTensorPatch:2 lets its second call fail; EDGECORE_STAND_IN_PID=0x7D makes it
-// another device. A context that goes before its objects is reported on stderr.
+// Models are the ones that tests/amlogic_nbg.py writes. Calls in the wrong order, parameters that do not fit the model
+// and objects that are used after their release are refused or reported, as far as the real library could go wrong on
+// them. Environment: EDGECORE_STAND_IN_FAIL=vxMapTensorPatch:2 lets its second call fail; EDGECORE_STAND_IN_PID=0x7D
+// makes it another device. A context that goes before its objects is reported on stderr.
 
 #include <atomic>
 #include <cstdio>
@@ -124,11 +124,14 @@ const char* port_of(const KernelObject& kernel, std::size_t index) {
 
 bool fits(const TensorObject& tensor, const char* port) {
   constexpr Type kTypes[] = {kFloat32, kFloat16, kUInt8, kInt8, kTensor, kInt16, kTensor, kTensor, kInt32};
-  if (u32(port) != tensor.sizes.size() || kTypes[u32(port + 28)] != tensor.type || u32(port + 36) != static_cast<std::uint32_t>(tensor.quant)) return false;
+  if (u32(port) != tensor.sizes.size() || kTypes[u32(port + 28)] != tensor.type ||
+      u32(port + 36) != static_cast<std::uint32_t>(tensor.quant))
+    return false;
   for (std::size_t i = 0; i < tensor.sizes.size(); ++i) {
     if (u32(port + 4 + i * 4) != tensor.sizes[i]) return false;
   }
-  if (tensor.quant == kQuantFixedPoint) return static_cast<std::int8_t>(u32(port + 40)) == tensor.param.fixed_point.position;
+  if (tensor.quant == kQuantFixedPoint)
+    return static_cast<std::int8_t>(u32(port + 40)) == tensor.param.fixed_point.position;
   return tensor.quant == kQuantNone || std::memcmp(port + 44, &tensor.param.affine, sizeof tensor.param.affine) == 0;
 }
 
@@ -196,14 +199,17 @@ EXPORT Graph vxCreateGraph(Context context) {
   return context == nullptr || is_to_fail("vxCreateGraph") ? nullptr : made<GraphObject>(context);
 }
 EXPORT Status vxReleaseGraph(Graph* graph) {
-  if (graph != nullptr && *graph != nullptr && (*graph)->scheduled) std::fputs("stand-in: a running graph was released\n", stderr);
+  if (graph != nullptr && *graph != nullptr && (*graph)->scheduled)
+    std::fputs("stand-in: a running graph was released\n", stderr);
   return gone(graph);
 }
 
 EXPORT Kernel vxImportKernelFromURL(Context context, const char* type, const char* url) {
   if (context == nullptr || std::strcmp(type, kFromPointer) != 0 || is_to_fail("vxImportKernelFromURL")) return nullptr;
   const char* program = url + u32(url + kProgramAt);
-  if (u32(url + kProgramAt + 4) != sizeof kMagic + 2 * sizeof(float) || std::memcmp(program, kMagic, sizeof kMagic) != 0) return nullptr;
+  if (u32(url + kProgramAt + 4) != sizeof kMagic + 2 * sizeof(float) ||
+      std::memcmp(program, kMagic, sizeof kMagic) != 0)
+    return nullptr;
   KernelObject kernel;
   kernel.model = url;
   kernel.inputs = u32(url + kCountsAt);
@@ -229,7 +235,8 @@ EXPORT Status vxReleaseNode(Node* node) {
 
 EXPORT Status vxQueryNode(Node node, Enum attribute, void* value, std::size_t size_bytes) {
   const auto count = static_cast<std::uint32_t>(node->parameters.size());
-  if (attribute != kNodeParameters || size_bytes != sizeof count || is_to_fail("vxQueryNode")) return kInvalidParameters;
+  if (attribute != kNodeParameters || size_bytes != sizeof count || is_to_fail("vxQueryNode"))
+    return kInvalidParameters;
   std::memcpy(value, &count, sizeof count);
   return kSuccess;
 }
@@ -252,7 +259,8 @@ EXPORT Status vxQueryParameter(Parameter parameter, Enum attribute, void* value,
 
 EXPORT Status vxSetParameterByIndex(Node node, std::uint32_t index, Reference value) {
   auto* tensor = static_cast<TensorObject*>(value);
-  if (tensor == nullptr || index >= node->parameters.size() || is_to_fail("vxSetParameterByIndex")) return kInvalidParameters;
+  if (tensor == nullptr || index >= node->parameters.size() || is_to_fail("vxSetParameterByIndex"))
+    return kInvalidParameters;
   node->parameters[index] = tensor;
   tensor->graph = node->graph;
   return kSuccess;
@@ -296,12 +304,13 @@ EXPORT Tensor vxCreateTensor2(Context context, const TensorParams* params, std::
   return size == 0 ? nullptr : made(context, std::move(tensor));
 }
 EXPORT Status vxReleaseTensor(Tensor* tensor) {
-  if (tensor != nullptr && *tensor != nullptr && (*tensor)->maps != 0) std::fputs("stand-in: a mapped tensor was released\n", stderr);
+  if (tensor != nullptr && *tensor != nullptr && (*tensor)->maps != 0)
+    std::fputs("stand-in: a mapped tensor was released\n", stderr);
   return gone(tensor);
 }
 
-EXPORT Status vxMapTensorPatch(Tensor tensor, std::size_t rank, const std::size_t* start, const std::size_t* end, MapId* id,
-                               std::size_t* stride_bytes, void** data, Enum usage, Enum memory) {
+EXPORT Status vxMapTensorPatch(Tensor tensor, std::size_t rank, const std::size_t* start, const std::size_t* end,
+                               MapId* id, std::size_t* stride_bytes, void** data, Enum usage, Enum memory) {
   const bool is_known = (usage == kReadOnly || usage == kWriteOnly) && memory == kMemoryHost;
   if (!is_known || rank != tensor->sizes.size() || is_to_fail("vxMapTensorPatch")) return kInvalidParameters;
   if (tensor->graph != nullptr && tensor->graph->scheduled) return kGraphScheduled;
