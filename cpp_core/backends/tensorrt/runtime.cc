@@ -1,7 +1,10 @@
 #include "runtime.h"
 
+#include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <dlfcn.h>
+#include <utility>
 
 #include "edgecore/module.h"
 
@@ -50,7 +53,9 @@ std::string dotted(std::int32_t version) {
 }  // namespace
 
 void Logger::log(nvinfer::Severity severity, const char* text) noexcept {
-  if (severity > nvinfer::kError || text == nullptr) return;
+  if (text == nullptr) return;
+  if (is_loud_ && severity <= nvinfer::kWarning) std::fprintf(stderr, "TensorRT: %s\n", text);
+  if (severity > nvinfer::kError) return;
   const std::lock_guard<std::mutex> lock(mutex_);
   if (said_.size() >= kMostWords) return;
   if (!said_.empty()) said_ += "; ";
@@ -92,7 +97,9 @@ Code Library::open(Error* error) noexcept {
 
 Code Library::create_runtime(RuntimeHandle& runtime, Error* error) noexcept {
   logger_.take();
+  logger_.speak_up(true);
   nvinfer::Runtime* created = create_(&logger_, version_);
+  logger_.speak_up(false);
   const std::string said = logger_.take();
   if (created != nullptr && said.empty()) {
     runtime.reset(created);

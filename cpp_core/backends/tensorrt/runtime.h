@@ -1,6 +1,7 @@
 // TensorRT, opened at run time, and owners for what it hands out.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -17,8 +18,11 @@ class Logger final : public nvinfer::Logger {
   void log(nvinfer::Severity severity, const char* text) noexcept override;
   /// What was said since the last call, with "; " between; empty if nothing.
   std::string take() noexcept;
+  /// Warnings go to stderr at once: last words, should the library end the process.
+  void speak_up(bool on) noexcept { is_loud_ = on; }
 
  private:
+  std::atomic<bool> is_loud_{false};
   std::mutex mutex_;  // the library logs from threads of its own, too
   std::string said_;
 };
@@ -39,8 +43,9 @@ class Library {
   /// kNotFound with the loader's words where either is missing, or there is no device.
   abi::Code open(abi::Error* error) noexcept;
 
-  /// The GPU's context has to be current. Never trusts the pointer alone: without a usable driver TensorRT 10.15 says so
-  /// and returns one that points nowhere (0x238; seen on x86-64 and aarch64).
+  /// The GPU's context has to be current. Never trusts the pointer alone: where the driver does not serve its CUDA version,
+  /// TensorRT 10.15 says so and returns one that points nowhere (0x238; seen on x86-64 and aarch64). 8.6 warns and
+  /// follows a null pointer itself (8.6.0 on x86-64): only the trial of a model in a process of its own survives that.
   abi::Code create_runtime(RuntimeHandle& runtime, abi::Error* error) noexcept;
 
   /// kSdk: "enqueueV3: what the library said".

@@ -8,8 +8,9 @@ import json
 import os
 from pathlib import Path
 
+import onnx
 import pytest
-from make_plan import MARK
+from make_plan import MARK, make_plan
 from tensorrt_boxes import V8_0, V8_5, V10_3, V10_15, Box, Release, describe_faces
 
 from edgebuild.workspace import Workspace
@@ -17,6 +18,7 @@ from tests import data
 from tests.e2e.harness import SPREAD_FRAMES, FrameLine, assert_same_boxes
 
 OUTPUTS = 4  # of the face model
+TENSOR_BYTES = 4 * 3 * data.FACE_HEIGHT_PX * data.FACE_WIDTH_PX
 EMULATED_FRAMES = (32, 40)
 CORRUPT = 6
 WHOLE_VIDEO = () if os.environ.get("EDGEBUILD_WHOLE_VIDEO") else SPREAD_FRAMES
@@ -47,6 +49,31 @@ def test_the_contract_holds_on_arm64(orin: Box, xavier: Box, tmp_path: Path) -> 
         check_contract(box, release, folder)
 
 
+def identity_model() -> bytes:
+    """out = in, three free dimensions."""
+    ports = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["a", "b", "c"]) for name in ("in", "out")
+    ]
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Identity", ["in"], ["out"])], "same", ports[:1], ports[1:])
+    opsets = [onnx.helper.make_opsetid("", 13)]
+    return bytes(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString())
+
+
+@pytest.mark.parametrize("integrated", [False, True])
+def test_runs_in_flight_may_each_have_another_shape(
+    server: Box, release: Release, integrated: bool, tmp_path: Path
+) -> None:
+    plan = tmp_path / "identity.plan"
+    plan.write_bytes(make_plan(identity_model(), release.number))
+    module = server.tree / f"lib/edgecore/libedgecore-{release.module}.so"
+    told = server.run(release, tmp_path, "bin/edgecore-tensorrt-shapes", module, plan, integrated=integrated)
+    assert told.ended.code == 0, told.words
+    assert "18 runs, 0 wrong" in told.ended.stdout
+    assert "outside the profile of dimension 0" in told.ended.stdout
+    (account,) = told.accounts
+    assert account.is_settled(), account
+
+
 def find_faces(
     box: Box, release: Release, model: Path, video: Path, folder: Path, frames: tuple[int, ...]
 ) -> tuple[dict[int, FrameLine], list[dict[str, int]]]:
@@ -71,6 +98,8 @@ def test_the_faces_of_the_video_are_those_of_the_cpu(
         assert_same_boxes(line.boxes, cpu[number].boxes, place=f"TensorRT {release}, frame {number}")
     assert sum(each["to_host"] for each in copies) == OUTPUTS * len(found)
     assert sum(each["to_device"] for each in copies) >= len(found)
+    # Pictures go up, not the tensors three times as large that they become there.
+    assert sum(each["to_device_bytes"] for each in copies) < TENSOR_BYTES * len(found) / 3
 
 
 def test_a_plan_that_nobody_vouches_for_is_tried_in_a_process_of_its_own(
