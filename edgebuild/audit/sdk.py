@@ -73,7 +73,7 @@ def _same_library(elf: ElfFacts, sdk: Sdk) -> str:
         if library.build_id:
             if library.build_id == elf.build_id:
                 return library.path
-        elif _is_called(elf, library) and elf.exported and frozenset(elf.exported) == sdk.symbols.get(library.name):
+        elif _is_called(elf, library) and elf.exported and sdk.symbols.get(library.name) == frozenset(elf.exported):
             return library.path
     return ""
 

@@ -14,7 +14,7 @@ import msgspec
 
 from edgebuild.build.pack import PackedFile, pack, unpack_packed
 from edgebuild.build.sdk_choose import Chosen
-from edgebuild.build.sdk_read import binaries_of, include_folders, libraries_of
+from edgebuild.build.sdk_read import binaries_of, include_folders, libraries_of, symbols_of
 from edgebuild.build.sdk_view import layout_files, recognise, write_view
 from edgebuild.digest import digest_of, digest_tree, sha256_file
 from edgebuild.elf import highest_versions, read_elves
@@ -67,7 +67,7 @@ def take_sdk(
             lock = msgspec.structs.replace(lock, files_written=layout_files(layout, version or recipe.version, prefix))
             variables = {**layout.cmake_variables, **recipe.cmake_variables}
             recipe = msgspec.structs.replace(recipe, cmake_variables=variables)
-    symbols = {library.name: frozenset(chosen.elves[library.path].exported) for library in libraries}
+    symbols = {library.name: symbols_of(chosen.elves[library.path]) for library in libraries}
     sdk = Sdk(name=name, recipe=recipe, lock=lock, symbols=symbols)
     return Imported(sdk, found[0].title if found else "", tuple(doubles))
 

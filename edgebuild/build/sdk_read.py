@@ -28,7 +28,10 @@ _IN_NAME = re.compile(rf"(?:^|[-_ ])v?(?P<version>{_VERSION})", re.IGNORECASE)
 _MACRO = re.compile(
     r"^[ \t]*#[ \t]*define[ \t]+\w*(?P<part>MAJOR|MINOR|PATCH)(?:_?VERSION)?[ \t]+(?P<number>\d+)\b", re.MULTILINE
 )
-_LIBRARY = re.compile(r"(?:.*/)?lib[^/]+\.so(?:\.[^/]*)?")  # what -l finds; others are plug-ins and Python's modules
+# What -l finds; others are plug-ins and Python's modules. Names and folders go into build files, and a SONAME is
+# whatever somebody has written into an ELF file: one that is a path, or CMake's code, is none.
+_LIBRARY = re.compile(r"lib[A-Za-z0-9_.+@-]+\.so(?:\.[A-Za-z0-9_.+@-]+)?")
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9_.+@/-]+")
 _MAX_TEXT_BYTES = 1 << 20
 # Parts of a C or C++ runtime that SDKs carry for their own programs. A build has its toolchain's, a box its own.
 _RUNTIME = re.compile(r"(?:lib(?:c|m|dl|rt|pthread|resolv|util|stdc\+\+|gcc_s|nsl)\.so(?:\.|$)|ld-linux|ld-\d).*")
@@ -85,7 +88,7 @@ def include_folders(files: Iterable[str], arch: Arch) -> tuple[str, ...]:
             folders.add("/".join(parts[:depth]))
             if parts[depth] == arch.triple:
                 folders.add("/".join(parts[: depth + 1]))
-    return tuple(sorted(folders))
+    return tuple(sorted(folder for folder in folders if _PLAIN_PATH.fullmatch(folder)))
 
 
 def libraries_of(root: Path, elves: Mapping[str, ElfFacts]) -> tuple[tuple[SdkLibrary, ...], list[str]]:
@@ -95,7 +98,7 @@ def libraries_of(root: Path, elves: Mapping[str, ElfFacts]) -> tuple[tuple[SdkLi
     """
     chosen: dict[str, SdkLibrary] = {}
     doubles: list[str] = []
-    shared = [elf for elf in elves.values() if elf.kind == "shared" and _LIBRARY.fullmatch(elf.soname or elf.name)]
+    shared = [elf for elf in elves.values() if elf.kind == "shared" and _LIBRARY.fullmatch(_asked_for(elf))]
     for elf in sorted(shared, key=lambda elf: (posixpath.basename(elf.name) != elf.soname, elf.name)):
         library = SdkLibrary(
             path=elf.name,
@@ -111,6 +114,15 @@ def libraries_of(root: Path, elves: Mapping[str, ElfFacts]) -> tuple[tuple[SdkLi
         if first.sha256 != library.sha256:
             doubles.append(f"{library.path} ({library.name} is {first.path})")
     return tuple(sorted(chosen.values(), key=lambda each: each.name)), doubles
+
+
+def _asked_for(elf: ElfFacts) -> str:
+    return elf.soname or posixpath.basename(elf.name)
+
+
+def symbols_of(elf: ElfFacts) -> frozenset[str]:
+    """As a list of a line each can hold them."""
+    return frozenset(name for name in elf.exported if name.isprintable() and " " not in name)
 
 
 def binaries_of(root: Path, files: Iterable[str], libraries: Iterable[SdkLibrary]) -> dict[str, str]:

@@ -286,6 +286,20 @@ def test_a_damaged_library_is_refused(tmp_path: Path, ws: Workspace) -> None:
     assert "acme/lib/libcut.so" in error.message and "--drop 'acme/lib/libcut.so'" in error.hint
 
 
+@pytest.mark.parametrize(
+    "soname", ["../../../../../libevil.so", "/etc/libevil.so", 'libevil.so")\nmessage(FATAL_ERROR "', "a b"]
+)
+def test_a_soname_is_no_path_and_no_code(soname: str, tmp_path: Path, ws: Workspace) -> None:
+    """It becomes a file name and stands in build files."""
+    hostile = {"acme/lib/libevil.so": write_elf(Elf(soname=soname)), 'x";y/include/bad.h': b""}
+    document = imported(ws, folder(tmp_path / "acme-1.0", {**SDK, **hostile}))
+    assert [each["soname"] for each in document["libraries"]] == ["libacme.so.1"]
+    assert document["includes"] == ["acme/include"]
+    prefix = Path(document["prefix"])
+    assert {path.name for path in (prefix / "lib").iterdir()} == {"libacme.so", "libacme.so.1", "cmake", "pkgconfig"}
+    assert not list(ws.cache.rglob("libevil.so")) or all("root" in path.parts for path in ws.cache.rglob("libevil.so"))
+
+
 def test_the_licence_has_to_be_accepted_by_name(sdk: Path, ws: Workspace, tmp_path: Path) -> None:
     error = refused(ws, sdk)
     assert error.exit_code == 6 and "acme/doc/LICENSE.txt" in error.message and "--accept-licence" in error.hint
