@@ -76,10 +76,7 @@ const char* resolve(void* library, bm::Api& lib, bm::RuntimeApi& rt) {
   find(rt.bmrt_create, "bmrt_create");
   find(rt.bmrt_destroy, "bmrt_destroy");
   find(rt.bmrt_load_bmodel_data, "bmrt_load_bmodel_data");
-  find(rt.bmrt_get_network_number, "bmrt_get_network_number");
-  find(rt.bmrt_get_network_names, "bmrt_get_network_names");
   find(rt.bmrt_get_network_info, "bmrt_get_network_info");
-  find(rt.bmrt_tensor_bytesize, "bmrt_tensor_bytesize");
   find(rt.bmrt_launch_tensor_ex, "bmrt_launch_tensor_ex");
   find.maybe(lib.bm_handle_sync_from_core, "bm_handle_sync_from_core");
   find.maybe(rt.bmrt_launch_tensor_multi_cores, "bmrt_launch_tensor_multi_cores");

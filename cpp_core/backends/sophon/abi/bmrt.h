@@ -88,10 +88,7 @@ struct RuntimeApi {
 
   /// Ends the process on bytes that it does not like. Copies what it needs of them.
   bool (*bmrt_load_bmodel_data)(Runtime* runtime, const void* data, std::size_t size_bytes);
-  int (*bmrt_get_network_number)(Runtime* runtime);
-  void (*bmrt_get_network_names)(Runtime* runtime, const char*** names);  // the array, not the texts, is the caller's
   const NetworkInfo* (*bmrt_get_network_info)(Runtime* runtime, const char* name);
-  std::size_t (*bmrt_tensor_bytesize)(const Tensor* tensor);
 
   /// Queues a run and comes back. user_mem: outputs go to the memory that `out` names. Fills the shapes of `out`.
   bool (*bmrt_launch_tensor_ex)(Runtime* runtime, const char* network, const Tensor* in, int in_count, Tensor* out,

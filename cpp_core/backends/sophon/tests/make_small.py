@@ -22,7 +22,9 @@ def small_model() -> onnx.ModelProto:
         kernel = random.normal(0, fan_in**-0.5, shape).astype(np.float32)
         weights.append(numpy_helper.from_array(kernel, f"{target}.kernel"))
         weights.append(numpy_helper.from_array(random.normal(0, 0.1, bias).astype(np.float32), f"{target}.bias"))
-        nodes.append(helper.make_node(kind, [source, f"{target}.kernel", f"{target}.bias"], [target], target, **attributes))
+        nodes.append(
+            helper.make_node(kind, [source, f"{target}.kernel", f"{target}.bias"], [target], target, **attributes)
+        )
 
     def apply(kind: str, sources: list[str], target: str, **attributes: object) -> None:
         nodes.append(helper.make_node(kind, sources, [target], target, **attributes))
@@ -44,7 +46,9 @@ def small_model() -> onnx.ModelProto:
     score = helper.make_tensor_value_info("score", TensorProto.FLOAT, [1, 1, 16, 16])
     box = helper.make_tensor_value_info("box", TensorProto.FLOAT, [1, 4, 16, 16])
     graph = helper.make_graph(nodes, "small", [image], [score, box], weights)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8, producer_name="edgecore")
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8, producer_name="edgecore"
+    )
     onnx.checker.check_model(model)
     return model
 

@@ -83,7 +83,9 @@ class Converter:
             **({"OMP_NUM_THREADS": threads} if threads else {}),
         }
         command = [self.python, *map(str, words)]
-        ended = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+        ended = subprocess.run(
+            command, cwd=cwd, env=env, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+        )
         if ended.returncode != 0:
             msg = f"{Path(words[0]).name}: exit {ended.returncode}\n{(ended.stdout + ended.stderr)[-2000:]}"
             raise BuildError(msg, f"the whole command, in {cwd}: {' '.join(command)}")

@@ -115,18 +115,9 @@ STUB_EXPORT bool bmrt_load_bmodel_data(bm::Runtime* runtime, const void* data, s
   return true;
 }
 
-STUB_EXPORT int bmrt_get_network_number(bm::Runtime* runtime) { return static_cast<int>(runtime->model.networks.size()); }
-
-STUB_EXPORT void bmrt_get_network_names(bm::Runtime* runtime, const char*** names) {
-  *names = static_cast<const char**>(std::malloc(sizeof(char*)));
-  **names = runtime->info.name;
-}
-
 STUB_EXPORT const bm::NetworkInfo* bmrt_get_network_info(bm::Runtime* runtime, const char* name) {
   return !fails("bmrt_get_network_info") && std::string_view(name) == "affine" ? &runtime->info : nullptr;
 }
-
-STUB_EXPORT std::size_t bmrt_tensor_bytesize(const bm::Tensor* tensor) { return tensor->memory.size_bytes; }
 
 STUB_EXPORT bool bmrt_launch_tensor_ex(bm::Runtime* runtime, const char*, const bm::Tensor* in, int in_count, bm::Tensor* out,
                                        int out_count, bool user_mem, bool) {
