@@ -2,8 +2,9 @@
 # make fuzz: 20,000 damaged artifacts.   make truth: every verdict against the real loader, afresh.   make bench: benchmarks.
 # make kills: 100 deployments with something killed in the midst, and the box program killed at every step.
 # make gpu-check: the device code on this machine's GPU, as it ships, against the CPU and the memory's bandwidth.
+# make long: the backends' own tests, each in its long form.
 .POSIX:
-.PHONY: help demo test lint unit build e2e kills fuzz truth bench gpu-check bare clean
+.PHONY: help demo test lint unit build e2e kills fuzz truth bench gpu-check long bare clean
 
 STAGE = sh .ci/stage
 EDGEBUILD = .venv/bin/edgebuild
@@ -54,6 +55,9 @@ e2e:
 	@$(STAGE) binfmt sh .ci/binfmt
 	@$(STAGE) engine sh .ci/engine
 	@$(STAGE) e2e $(PYTHON) -m pytest -q -rA tests/e2e cpp_core/backends/*/tests
+
+long:
+	@EDGEBUILD_LONG=1 $(PYTHON) -m pytest -q -rA cpp_core/backends/*/tests
 
 bare:
 	@sh .ci/bare

@@ -21,7 +21,7 @@ OUTPUTS = 4  # of the face model
 TENSOR_BYTES = 4 * 3 * data.FACE_HEIGHT_PX * data.FACE_WIDTH_PX
 EMULATED_FRAMES = (32, 40)
 CORRUPT = 6
-WHOLE_VIDEO = () if os.environ.get("EDGEBUILD_WHOLE_VIDEO") else SPREAD_FRAMES
+WHOLE_VIDEO = () if os.environ.get("EDGEBUILD_LONG") else SPREAD_FRAMES
 
 
 def check_contract(box: Box, release: Release, folder: Path, **wish: bool) -> None:
