@@ -152,13 +152,18 @@ __device__ void prepare(const PictureJob& job) {
   if (x >= job.width || y >= job.height) return;
 
   Pixel pixels[kPixels];
-  for (int i = 0; i < kPixels; ++i) pixels[i] = {{job.pad[0], job.pad[1], job.pad[2]}};
+  const Pixel bar = {{job.pad[0], job.pad[1], job.pad[2]}};
   const int inner_y = y - job.top;
-  if (inner_y >= 0 && inner_y < job.inner_height) {
+  if (inner_y < 0 || inner_y >= job.inner_height) {
+    for (int i = 0; i < kPixels; ++i) pixels[i] = bar;
+  } else {
+    // Beside the rectangle its nearest pixel is made and dropped: without a branch the reads of all four begin at once.
     const Picture<kSource> picture(job, inner_y);
     for (int i = 0; i < kPixels; ++i) {
       const int inner_x = x + i - job.left;
-      if (inner_x >= 0 && inner_x < job.inner_width) pixels[i] = picture.pixel(inner_x);
+      const int nearest = min(max(inner_x, 0), job.inner_width - 1);
+      const Pixel made = picture.pixel(nearest);
+      pixels[i] = inner_x == nearest ? made : bar;
     }
   }
   if (job.is_nhwc) {
