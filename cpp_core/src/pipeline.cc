@@ -107,7 +107,9 @@ Pipeline::~Pipeline() = default;
 Result<Pipeline> Pipeline::open(const PipelineConfig& config, const std::filesystem::path& backends) {
   Result<ModelDescription> description = load_model_description(config.model);
   if (!description) return description.error();
-  Result<Engine> engine = open_model(*description, config.backend, config.engine, backends);
+  EngineRequest engine_request = config.engine;
+  engine_request.is_stopped = config.source.is_stopped;
+  Result<Engine> engine = open_model(*description, config.backend, std::move(engine_request), backends);
   if (!engine) return engine.error();
   const Result<std::int32_t> in_flight = choose_in_flight(config, *engine);
   if (!in_flight) return in_flight.error();

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
+#include <functional>
 #include <optional>
 #include <poll.h>
 #include <spawn.h>
@@ -95,10 +96,11 @@ int spawn(const fs::path& program, const std::vector<std::string>& words, int pi
   return failure;
 }
 
-/// How the child ended: what it told, else its wait status, else the time was up.
+/// How the child ended: what it told, else its wait status, else it was broken off or its time was up.
 struct Ending {
   std::string line;
   std::optional<int> status;
+  bool is_broken_off = false;
 };
 
 /// Appends what is there; true once the line is whole.
@@ -123,10 +125,10 @@ std::optional<int> ended(pid_t child, int options) {
   return answer < 0 ? 0 : status;
 }
 
-Ending watch(pid_t child, int fd, std::int64_t limit_ms) {
+Ending watch(pid_t child, int fd, std::int64_t limit_ms, const std::function<bool()>& is_stopped) {
   const auto limit = Clock::now() + std::chrono::milliseconds(limit_ms);
   Ending ending;
-  while (Clock::now() < limit) {
+  while (Clock::now() < limit && !ending.is_broken_off) {
     pollfd readable{fd, POLLIN, 0};
     poll(&readable, 1, kLookEveryMs);
     ending.status = ended(child, WNOHANG);  // before the pipe is read, which then has all that it wrote
@@ -136,8 +138,9 @@ Ending watch(pid_t child, int fd, std::int64_t limit_ms) {
     ending.line.clear();
     if (ending.status) return ending;
     if ((readable.revents & POLLHUP) != 0) usleep(1000);  // it has closed the pipe and is about to end
+    ending.is_broken_off = is_stopped && is_stopped();
   }
-  kill(child, SIGKILL);  // it has told, or its time is up: nothing it may still do matters
+  kill(child, SIGKILL);  // whatever it may still do does not matter
   ended(child, 0);
   return ending;
 }
@@ -212,7 +215,8 @@ Status try_model(const fs::path& program, const fs::path& module, const EngineRe
     return cannot_start(std::strerror(failure));
   }
   pipe->write_end = Descriptor();
-  const Ending ending = watch(child, pipe->read_end.get(), limit_ms);
+  const Ending ending = watch(child, pipe->read_end.get(), limit_ms, request.is_stopped);
+  if (ending.is_broken_off) return Error{Code::kNotFound, purpose + ", which was broken off", {}};
   if (is_not_started(ending)) return cannot_start("exit status 127");
   return judge(ending, request.model, limit_ms);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -27,6 +28,7 @@ struct EngineRequest {
   std::int32_t device = 0;
   std::int32_t threads = 1;
   Options options;
+  std::function<bool()> is_stopped;  // asked while an unknown model is tried: yes ends that with an error
 };
 
 /// Of one tensor; more than any edge model has, so that a broken module's sizes are never allocated.

@@ -159,6 +159,10 @@ class Modules(unittest.TestCase):
     def test_lie_in_the_package(self) -> None:
         self.assertIn("cpu", [module["name"] for module in edgecore.backends() if "error" not in module])
 
+    def test_come_with_the_program_that_tries_unknown_models(self) -> None:
+        program = Path(edgecore.__file__).with_name("lib") / "edgecore-try"
+        self.assertTrue(os.access(program, os.X_OK), program)
+
     def test_that_do_not_open_hide_no_others(self) -> None:
         with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, EDGECORE_BACKENDS=folder):
             for library in Path(edgecore.__file__).with_name("lib").glob("*.so*"):

@@ -148,6 +148,19 @@ TEST_CASE("a loader that hangs is given up after the limit") {
   CHECK(tried.error().message.find("did not end within 300 ms") != std::string::npos);
 }
 
+TEST_CASE("a trial is broken off when the caller is stopped") {
+  if (!can_start_programs()) return;
+  const test::ScratchFolder folder;
+  int asked = 0;
+  EngineRequest request;
+  request.model = folder.write("model", "queue hangs");
+  request.is_stopped = [&] { return ++asked == 3; };
+  const Status tried = try_model(trial_program(), fake_modules() / "libedgecore-frail.so", request, 60'000);
+  REQUIRE_FALSE(tried.ok());
+  CHECK(tried.error().message.find("which was broken off") != std::string::npos);
+  CHECK(asked == 3);
+}
+
 TEST_CASE("the module's own refusal comes out of the trial as it would without one") {
   if (!can_start_programs()) return;
   const test::ScratchFolder folder;
