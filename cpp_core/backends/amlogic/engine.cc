@@ -1,6 +1,7 @@
 #include "engine.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace edgecore::amlogic {
 namespace {

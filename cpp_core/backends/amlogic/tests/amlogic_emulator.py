@@ -24,7 +24,7 @@ from edgebuild.workspace import Workspace
 _HERE = Path(__file__).parent
 _COMPILER_SOURCE = _HERE / "compile_network.cc"
 _MEMBER = "acuitylib/vsi_sdk.tar.gz"
-_TIMEOUT_S = 600  # 5 to 20 s on an idle machine
+_TIMEOUT_S = 3600  # small networks take 5 to 20 s on an idle machine, a frame of a whole detector a minute
 
 
 class EmulatorLock(Record):
