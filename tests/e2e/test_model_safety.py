@@ -9,6 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import signal
+import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,7 +28,7 @@ labels: [thing]
 CORRUPT = 6
 
 
-def run_fake(tree: Path, folder: Path, backend: str, words: str, *keys: str) -> Ended:
+def fake_run(tree: Path, folder: Path, backend: str, words: str, *keys: str) -> tuple[str | Path, ...]:
     """The runner on three pictures, with a model file of these words. keys: of the description, beside the usual."""
     (folder / "pictures").mkdir()
     for index in range(3):
@@ -34,8 +37,18 @@ def run_fake(tree: Path, folder: Path, backend: str, words: str, *keys: str) -> 
     (folder / "model.yaml").write_text(DESCRIPTION + "".join(f"{key}\n" for key in keys))
     pipeline = folder / "pipeline.yaml"
     pipeline.write_text(f"source: {{uri: pictures, decoder: {backend}}}\nmodel: model.yaml\nbackend: {backend}\n")
-    modules = tree / "lib" / "edgecore-unit"
-    return call(tree / "bin" / "edgecore", "run", pipeline, "--backends", modules, timeout_s=60, cwd=folder)
+    return (tree / "bin" / "edgecore", "run", pipeline, "--backends", tree / "lib" / "edgecore-unit")
+
+
+def run_fake(tree: Path, folder: Path, backend: str, words: str, *keys: str) -> Ended:
+    return call(*fake_run(tree, folder, backend, words, *keys), timeout_s=60, cwd=folder)
+
+
+def wait_until(happens: Callable[[], bool], limit_s: float = 20) -> None:
+    end = time.monotonic() + limit_s
+    while not happens():
+        assert time.monotonic() < end, "nothing happened"
+        time.sleep(0.02)
 
 
 def frames_of(ended: Ended) -> list[int]:
@@ -76,6 +89,18 @@ def test_no_model_takes_the_runner_down(native: Built, tmp_path: Path, words: st
     assert ended.stderr.startswith(f"error: {tmp_path}/model: "), ended.stderr
     assert told in ended.stderr
     assert ended.stdout == ""
+
+
+def test_sigterm_ends_a_runner_whose_unknown_model_hangs(native: Built, tmp_path: Path) -> None:
+    command = fake_run(native.tree, tmp_path, "frail", "queue hangs")
+    with subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as runner:
+        children = Path(f"/proc/{runner.pid}/task/{runner.pid}/children")
+        wait_until(lambda: children.read_text().strip() != "")
+        child = Path(f"/proc/{children.read_text().strip()}")
+        runner.send_signal(signal.SIGTERM)
+        assert runner.communicate(timeout=20) == (b"", b"")
+        assert runner.returncode == 0
+        assert not child.exists()
 
 
 def test_an_unknown_model_is_tried_and_then_runs(native: Built, tmp_path: Path) -> None:
