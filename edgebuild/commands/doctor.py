@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -14,9 +15,12 @@ import msgspec
 from edgebuild.apt import KEYRING
 from edgebuild.build.cmake import tool
 from edgebuild.commands.context import Context, json_option, print_json, print_table
-from edgebuild.errors import EdgebuildError, NotAvailable
+from edgebuild.config.targets import load_toolchain
+from edgebuild.errors import ConfigError, EdgebuildError, NotAvailable
+from edgebuild.fetch import cached_path
 from edgebuild.mirror import debian_mirror
 from edgebuild.model.arch import ARCHES, host_arch
+from edgebuild.model.recipe import ImportedGcc
 from edgebuild.workspace import Workspace
 
 _CACHE_BYTES = 4_000_000_000  # toolchain 0.5 GB, compiler caches 1 GB, sysroots and libraries 1 GB, head room
@@ -94,6 +98,7 @@ def examine(ws: Workspace) -> list[Check]:
             )
             for name in emulators
         ),
+        *_imported_toolchains(ws),
         Check(
             need="cache folder",
             found=_cache(ws.cache),
@@ -101,6 +106,33 @@ def examine(ws: Workspace) -> list[Check]:
             remedy=f"free {_CACHE_BYTES // 10**9} GB, or set EDGEBUILD_CACHE to another place",
         ),
     ]
+
+
+def _imported_toolchains(ws: Workspace) -> Iterator[Check]:
+    """The project's own, each of which is one archive that no index has."""
+    for name in ws.names("toolchains"):
+        try:
+            _, lock = load_toolchain(name, ws)
+        except ConfigError as err:
+            remedy = err.hint or "correct it"
+            yield Check(
+                need=f"toolchain '{name}'", found="", without=f"what it compiles ({err.message})", remedy=remedy
+            )
+            continue
+        if imported := lock.imported:
+            runs = imported.build_machine == platform.machine() and bool(_archive(imported, ws))
+            yield Check(
+                need=f"toolchain '{name}'",
+                found=_archive(imported, ws) if runs else "",
+                without=f"what it compiles (it runs on {imported.build_machine})",
+                remedy=f"`edgebuild toolchain provide {name} --archive FILE`, FILE: {imported.archive.file}",
+            )
+
+
+def _archive(imported: ImportedGcc, ws: Workspace) -> str:
+    """Where it is, or may be fetched from."""
+    place = cached_path(imported.archive, ws)
+    return str(place) if place.is_file() else imported.archive.url
 
 
 def _program(name: str) -> str:

@@ -26,6 +26,7 @@ class AuditCase(msgspec.Struct, forbid_unknown_fields=True):
     elves: list[dict[str, Any]]
     findings: list[Expected]
     floor: str = ""
+    static_runtime: bool = True
     needs: dict[str, dict[str, str]] = {}
     contract: dict[str, Any] = {}
     symbols: dict[str, frozenset[str]] = {}
@@ -43,7 +44,8 @@ def test_audit(case: AuditCase) -> None:
     contract = msgspec.convert({**CASES["contract"], **case.contract}, Contract)
     tree = msgspec.convert({"path": "tree", "kind": "folder", **case.tree}, TreeFacts)
     tree = msgspec.structs.replace(tree, elves=tuple(elves))
-    findings = audit(tree, Provided(contract, case.symbols), floor=case.floor, needs=case.needs)
+    provided, runtime = Provided(contract, case.symbols), case.static_runtime
+    findings = audit(tree, provided, floor=case.floor, static_runtime=runtime, needs=case.needs)
     assert_found(findings, case.findings)
 
 

@@ -6,17 +6,23 @@ import io
 import tarfile
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from edgebuild.build import gcc_layout, toolchain_gcc
+from edgebuild.build.cmake import render_toolchain_file
+from edgebuild.build.conan_profile import render_profile
 from edgebuild.build.gcc_layout import Found, find_compilers, find_layout
 from edgebuild.build.toolchain_gcc import render_scripts, repair_script
 from edgebuild.cli import main
-from edgebuild.errors import ConfigError, VerificationError
+from edgebuild.errors import ConfigError, NotAvailable, VerificationError
 from edgebuild.model.arch import ARCHES
-from edgebuild.model.recipe import GccLayout
+from edgebuild.model.recipe import Download, GccLayout, GccRecipe, ImportedGcc, ToolchainLock
+from edgebuild.model.target import ToolchainSpec
 from edgebuild.run import run
+from edgebuild.workspace import Workspace
 from tests.elf_writer import Elf, write_elf
+from tests.toolchains import TOOLCHAIN
 
 TRIPLE = "aarch64-acme-linux-gnu"
 TOOLS = ("ar", "ranlib", "nm", "strip", "objcopy")
@@ -202,6 +208,31 @@ def test_a_compiler_without_its_binutils_is_not_whole(tmp_path: Path) -> None:
     (root / f"bin/{TRIPLE}-objcopy").unlink()
     with pytest.raises(VerificationError, match=f"not whole: there is no bin/{TRIPLE}-objcopy"):
         look(root, tmp_path)
+
+
+def test_an_old_gcc_is_called_by_what_it_knows(tmp_path: Path, ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toolchain_gcc, "provide_gcc_tree", lambda *_, **__: tmp_path)
+    programs = dict.fromkeys(("cc", "c++", *TOOLS), "bin/it")
+    layout = GccLayout(triple=TRIPLE, gcc="7.5.0", programs=programs, sysroot="libc", runtime=("libc/lib",))
+    archive = Download(file="gcc.tar.xz", sha256="0" * 64)
+    imported = ImportedGcc(archive=archive, build_machine="x86_64", layout=layout, glibc="2.25", glibcxx="3.4.24")
+    recipe = GccRecipe(title="GCC", arch="aarch64", host="zig")
+    spec = ToolchainSpec(name="old", recipe=recipe, lock=ToolchainLock(recipe="r", imported=imported))
+    toolchain = toolchain_gcc.provide_gcc(spec, ARCHES["aarch64"], TOOLCHAIN, ws=ws, run=run)
+    assert (toolchain.floor, toolchain.label, toolchain.static_runtime) == ("2.25", "aarch64-old", False)
+    assert toolchain.host_cc == TOOLCHAIN.host_cc
+    assert "compiler=gcc\ncompiler.version=7\n" in render_profile(toolchain, Path("/tc.cmake"))
+    cmake = render_toolchain_file(toolchain, prefixes=(), prefix_map={Path("/src"): "src"})
+    assert "-fdebug-prefix-map=/src=src" in cmake and "-ffile-prefix-map" not in cmake, "GCC 8 has that"
+    assert f'set(CMAKE_SYSROOT "{tmp_path}/libc")' in cmake
+    newer = msgspec.structs.replace(imported, archive=msgspec.structs.replace(archive, sha256="1" * 64))
+    other = msgspec.structs.replace(spec, lock=ToolchainLock(recipe="r", imported=newer))
+    assert toolchain_gcc.provide_gcc(other, ARCHES["aarch64"], TOOLCHAIN, ws=ws, run=run).digest != toolchain.digest
+    elsewhere = msgspec.structs.replace(
+        spec, lock=ToolchainLock(recipe="r", imported=msgspec.structs.replace(imported, build_machine="aarch64"))
+    )
+    with pytest.raises(NotAvailable, match="runs on aarch64 machines, and this one is x86_64"):
+        toolchain_gcc.provide_gcc(elsewhere, ARCHES["aarch64"], TOOLCHAIN, ws=ws, run=run)
 
 
 # ---- The command ----
