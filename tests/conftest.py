@@ -13,10 +13,6 @@ from edgebuild.workspace import Workspace
 from tests.web import WebServer
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "e2e: needs the products of `edgebuild build --all` (make e2e)")
-
-
 @pytest.fixture
 def ws(tmp_path: Path) -> Workspace:
     """Empty cache, empty out/, silent log."""
