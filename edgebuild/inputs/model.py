@@ -87,6 +87,8 @@ def _text(field: HeaderField | None, file: BinaryIO) -> str:
         return ""
     if field.type == "protobuf":
         raw = _follow(field, file)
+    elif field.type == "flatbuffer":
+        raw = _descend(field, file)
     elif field.type == "cstr":
         raw = _chunk(file, field.offset, 0, field.size).partition(b"\0")[0].decode("utf-8", "replace")
     elif field.type == "version":
@@ -171,3 +173,29 @@ def _varint(file: BinaryIO, place: int, end: int) -> tuple[int, int]:
         if not byte & 0x80:
             return value, place + index + 1
     raise _Broken(f"its structure breaks off at byte {place}")
+
+
+# ---- FlatBuffers: https://flatbuffers.dev/internals ----
+
+
+def _descend(field: HeaderField, file: BinaryIO) -> str:
+    """The string at field.path. "" where a table on the way, or the string, is absent."""
+    place = _referred(file, field.offset)
+    for number in field.path:
+        fields = place - _number_at(file, place, 4, signed=True)
+        slot = 4 + 2 * number
+        offset = _number_at(file, fields + slot, 2) if slot < _number_at(file, fields, 2) else 0
+        if not offset:
+            return ""
+        place = _referred(file, place + offset)
+    return _read_text(file, place + 4, _number_at(file, place, 4))
+
+
+def _referred(file: BinaryIO, place: int) -> int:
+    return place + _number_at(file, place, 4)
+
+
+def _number_at(file: BinaryIO, place: int, size_bytes: int, *, signed: bool = False) -> int:
+    if place < 0:
+        raise _Broken("it refers to what would be before its begin")
+    return int.from_bytes(_chunk(file, place, size_bytes, size_bytes), "little", signed=signed)

@@ -30,10 +30,11 @@ class HeaderField(Record, frozen=True, omit_defaults=True):
 
     type: "cstr" is ASCII up to its first NUL. "version" is `size` numbers of one byte each, "1.2.3". "protobuf" follows
         `path`, the numbers of nested fields; of a repeated one that counts whose field where.field is one of where.is.
+        "flatbuffer" begins at `offset`; `path` is the ids of nested tables and, last, of a string.
     offset, size: bytes; size is the most that a "cstr" has. names: raw value -> what contracts call it.
     """
 
-    type: Literal["cstr", "version", "protobuf"] | Number
+    type: Literal["cstr", "version", "protobuf", "flatbuffer"] | Number
     offset: int = 0
     size: int = 64
     path: tuple[int, ...] = ()

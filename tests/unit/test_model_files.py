@@ -39,11 +39,17 @@ magic: {offset: 0, hex: "54455854"}
 chip: {type: cstr, offset: 4, size: 8}
 version: {type: u32be, offset: 12}
 """
+FLAT = """\
+name: flat
+title: Flat
+suffixes: [.flat]
+chip: {type: flatbuffer, offset: 8, path: [1, 0]}
+"""
 
 
 @pytest.fixture
 def formats(tmp_path: Path) -> tuple[ModelFormat, ...]:
-    for name, text in (("acme", ACME), ("text", TEXT), ("wire", WIRE)):
+    for name, text in (("acme", ACME), ("text", TEXT), ("wire", WIRE), ("flat", FLAT)):
         folder = tmp_path / "backends" / name
         folder.mkdir(parents=True)
         (folder / "model.yaml").write_text(text)
@@ -70,6 +76,21 @@ def sets(*each: tuple[bytes, int]) -> bytes:
     return message(3, b"".join(message(1, (message(1, name) if name else b"") + number(2, v)) for name, v in each))
 
 
+def table(*slots: int, body: bytes) -> bytes:
+    """A FlatBuffer table after its list of fields. slots: where in the table each field is, 0 for absent."""
+    fields = struct.pack(f"<{len(slots) + 2}H", 4 + 2 * len(slots), 4 + len(body), *slots)
+    return fields + struct.pack("<i", len(fields)) + body
+
+
+def flat(*, chip: bytes = b"ACME3", outer: tuple[int, ...] = (0, 4), inner: tuple[int, ...] = (4,)) -> bytes:
+    """Eight bytes of header; a root table whose field 1 is a table whose field 0 is the chip."""
+    text = struct.pack("<I", 4) + struct.pack("<I", len(chip)) + chip + b"\0"
+    below = table(*inner, body=text)
+    list_bytes = 4 + 2 * len(inner)
+    root = table(*outer, body=struct.pack("<I", 4 + list_bytes))
+    return b"HEADHEAD" + struct.pack("<I", 4 + 4 + 2 * len(outer)) + root + below
+
+
 def read(tmp_path: Path, name: str, content: bytes, formats: tuple[ModelFormat, ...]) -> OtherFile | None:
     path = tmp_path / name
     path.write_bytes(content)
@@ -87,6 +108,10 @@ def read(tmp_path: Path, name: str, content: bytes, formats: tuple[ModelFormat, 
         ("a.wire", number(1, 5) + message(9, b"x" * 500) + number(2, 300) + sets((b"", 4)), "wire 300 4"),
         ("a.wire", sets((b"other", 9), (b"main", 3)), "wire - 3"),
         ("a.wire", sets((b"other", 9)), "wire - -"),
+        ("a.flat", flat(), "flat ACME3 -"),
+        ("a.flat", flat(outer=(4, 0)), "flat - -"),
+        ("a.flat", flat(outer=(4,)), "flat - -"),
+        ("a.flat", flat(inner=(0,)), "flat - -"),
         ("a.wire", b"\x3d\0\0\0\0" + b"\x39" + b"\0" * 8 + sets((b"main", 3)), "wire - 3"),
     ],
 )
@@ -116,6 +141,10 @@ def test_suffix_and_magic_must_both_fit(
         ("a.wire", b"\xff" * 40),
         ("a.wire", b"\x1a\xff\xff\xff\xff\x0f"),
         ("a.wire", b"\x0b"),
+        ("a.flat", flat()[:10]),
+        ("a.flat", flat()[:30]),
+        ("a.flat", b"HEADHEAD" + b"\xff" * 4),
+        ("a.flat", b"HEADHEAD" + struct.pack("<Ii", 4, 1000) + flat()),
     ],
 )
 def test_a_header_that_ends_too_early_is_damage(

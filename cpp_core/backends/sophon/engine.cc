@@ -82,14 +82,15 @@ Code Engine::load(const abi::EngineSpec& spec, const EngineOptions& options, abi
   ModelFacts model;
   if (Code code = read_file(spec.model_path, bytes, error); code != Code::kOk) return code;
   if (Code code = check_model(bytes, model, error); code != Code::kOk) return code;
-  if (Code code = choose_network(model, options, error); code != Code::kOk) return code;
+  const NetworkFacts* network = nullptr;
+  if (Code code = choose_network(model, options, network, error); code != Code::kOk) return code;
   if (Code code = device_.open(libraries_, spec.device, error); code != Code::kOk) return code;
   if (Code code = check_chip(model.chip, device_.chip_id(), error); code != Code::kOk) return code;
+  if (Code code = choose_cores(network->core_count, options, error); code != Code::kOk) return code;
   if (Code code = load_runtime(bytes, error); code != Code::kOk) return code;
 
   const bm::NetworkInfo* info = libraries_.rt.bmrt_get_network_info(runtime_, network_.c_str());
   if (info == nullptr) return fail(error, Code::kSdk, "bmrt_get_network_info: knows no '%s'", network_.c_str());
-  if (Code code = choose_cores(*info, options, error); code != Code::kOk) return code;
   if (Code code = describe(*info, error); code != Code::kOk) return code;
   for (Slot& slot : slots_) {
     if (Code code = allocate(slot, error); code != Code::kOk) return code;
@@ -104,14 +105,16 @@ Code Engine::load_runtime(const std::string& bytes, abi::Error* error) {
   return fail(error, Code::kSdk, "bmrt_load_bmodel_data: refused the model; the runtime's own log says why");
 }
 
-Code Engine::choose_network(const ModelFacts& model, const EngineOptions& options, abi::Error* error) {
+Code Engine::choose_network(const ModelFacts& model, const EngineOptions& options, const NetworkFacts*& network,
+                            abi::Error* error) {
   std::string names;
-  for (const NetworkFacts& network : model.networks) {
-    if (network.name == options.network || (options.network.empty() && model.networks.size() == 1)) {
-      network_ = network.name;
+  for (const NetworkFacts& each : model.networks) {
+    if (each.name == options.network || (options.network.empty() && model.networks.size() == 1)) {
+      network = &each;
+      network_ = each.name;
       return Code::kOk;
     }
-    names += (names.empty() ? "" : ", ") + network.name;
+    names += (names.empty() ? "" : ", ") + each.name;
   }
   if (options.network.empty()) {
     return fail(error, Code::kInvalidArgument, "has several networks: choose one of them with the option network: %s",
@@ -121,14 +124,13 @@ Code Engine::choose_network(const ModelFacts& model, const EngineOptions& option
               names.c_str());
 }
 
-Code Engine::choose_cores(const bm::NetworkInfo& info, const EngineOptions& options, abi::Error* error) {
+Code Engine::choose_cores(std::size_t needed, const EngineOptions& options, abi::Error* error) {
   const bool has_cores = device_.chip_id() == bm::kChipBm1688 && libraries_.rt.bmrt_launch_tensor_multi_cores != nullptr &&
                          libraries_.lib.bm_handle_sync_from_core != nullptr;
   if (!has_cores) {
     if (options.cores.empty()) return Code::kOk;
     return fail(error, Code::kUnsupported, "option cores: this chip or its runtime has one core");
   }
-  const auto needed = static_cast<std::size_t>(std::max(info.core_count, 1));
   cores_ = options.cores;
   for (std::size_t i = 0; options.cores.empty() && i < needed; ++i) cores_.push_back(static_cast<int>(i));
   if (cores_.size() == needed) return Code::kOk;

@@ -57,8 +57,9 @@ class Engine final : public abi::Engine {
   };
 
   abi::Code load_runtime(const std::string& bytes, abi::Error* error);
-  abi::Code choose_network(const ModelFacts& model, const EngineOptions& options, abi::Error* error);
-  abi::Code choose_cores(const bm::NetworkInfo& info, const EngineOptions& options, abi::Error* error);
+  abi::Code choose_network(const ModelFacts& model, const EngineOptions& options, const NetworkFacts*& network,
+                           abi::Error* error);
+  abi::Code choose_cores(std::size_t needed, const EngineOptions& options, abi::Error* error);
   abi::Code describe(const bm::NetworkInfo& info, abi::Error* error);
   abi::Code allocate(Slot& slot, abi::Error* error);
   abi::Code check_inputs(const abi::Tensor* in, std::size_t in_count, abi::Error* error) const;

@@ -166,6 +166,7 @@ Code check_network(const View& network, std::string_view data, NetworkFacts& fac
     if (Code code = check.tensors(stage, schema::kOutputTensor, outputs); code != Code::kOk) return code;
     if (Code code = check.weights(stage.table(schema::kCoeff)); code != Code::kOk) return code;
     if (i == 0) {
+      facts.core_count = std::max(stage.scalar<std::uint32_t>(schema::kCoreCount), 1U);
       facts.inputs = std::move(inputs);
       facts.outputs = std::move(outputs);
     } else if (inputs.size() != facts.inputs.size() || outputs.size() != facts.outputs.size()) {

@@ -19,6 +19,7 @@ struct TensorFacts {
 struct NetworkFacts {
   std::string name;
   std::size_t stage_count = 0;
+  std::uint32_t core_count = 1;      // that it has to run on at a time
   std::vector<TensorFacts> inputs;  // of the first stage
   std::vector<TensorFacts> outputs;
 };

@@ -89,7 +89,7 @@ inline constexpr Field kNetParameterFields[] = {
     u32("cpu_mem_size"), scalars("ctx_sizes", 8), binary("net_stat"), u32("core_num"), u64("io_addr"), u64("io_size"),
     binary("tensor_loc"), u64("dynamic_ctx_addr"), u64("dynamic_coeff_offset"), u64("dynamic_combined_coeff_offset")};
 inline constexpr Table kNetParameter = table_of(kNetParameterFields);
-enum NetParameterId : std::size_t { kInputTensor = 0, kOutputTensor = 1, kCoeff = 4 };
+enum NetParameterId : std::size_t { kInputTensor = 0, kOutputTensor = 1, kCoeff = 4, kCoreCount = 16 };
 
 inline constexpr Field kCascadeFields[] = {u32("device_id"), u32("step"), text("main_name")};
 inline constexpr Table kCascade = table_of(kCascadeFields);

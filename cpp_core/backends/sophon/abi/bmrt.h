@@ -72,14 +72,12 @@ struct NetworkInfo {
   const int* output_zero_points;
   const int* input_devices;
   const int* output_devices;
-  int core_count;  // not in runtimes before BM1688: see Api::bmrt_launch_tensor_multi_cores
-  int address_mode;
+  // Runtimes that know chips of several cores go on: int core_num, int addr_mode. Not read: the file says it, too.
 };
-static_assert(sizeof(NetworkInfo) == 144);
+static_assert(sizeof(NetworkInfo) == 136);
 static_assert(offsetof(NetworkInfo, input_names) == 16 && offsetof(NetworkInfo, output_count) == 40);
 static_assert(offsetof(NetworkInfo, stage_count) == 72 && offsetof(NetworkInfo, stages) == 80);
 static_assert(offsetof(NetworkInfo, max_output_bytes) == 96 && offsetof(NetworkInfo, output_zero_points) == 112);
-static_assert(offsetof(NetworkInfo, core_count) == 136);
 
 /// Members are named like the functions.
 struct RuntimeApi {

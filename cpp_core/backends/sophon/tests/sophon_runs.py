@@ -54,11 +54,8 @@ class Place:
     """libraries: the folder that LD_LIBRARY_PATH names: a simulator's, or the stand-in's."""
 
     tree: Path
+    modules: Path
     libraries: Path
-
-    @property
-    def modules(self) -> Path:
-        return self.tree / "lib" / "edgecore"
 
     @property
     def module(self) -> Path:
@@ -109,8 +106,14 @@ class Place:
         return self.call(program, self.modules, fixtures, "--backends", "sophon", *chosen, env=env)
 
 
-def stand_in(native: Built) -> Place:
-    return Place(native.tree, native.tree / "share" / "edgecore" / "stubs" / "sophon")
+def modules_of(native: Built, ws: Workspace) -> Path:
+    """All modules for x86-64: the row itself ships others, but they were compiled together."""
+    core = ws.product("core", "core-x86_64", native.manifest["made_from"]["core"])
+    return core / "runtime" / "lib" / "edgecore"
+
+
+def stand_in(native: Built, ws: Workspace) -> Place:
+    return Place(native.tree, modules_of(native, ws), native.tree / "share" / "edgecore" / "stubs" / "sophon")
 
 
 def simulator(native: Built, chip: str, ws: Workspace) -> Place:
@@ -128,7 +131,7 @@ def simulator(native: Built, chip: str, ws: Workspace) -> Place:
 
     key = digest_of([download.sha256, CHIPS])
     folder = ws.provide("testdata", "sophon-simulators", key, make, "Unpacking the simulators")
-    return Place(native.tree, folder / chip)
+    return Place(native.tree, modules_of(native, ws), folder / chip)
 
 
 def relative_error(found: Floats, reference: Floats) -> float:

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sophon_models import HERE
-from sophon_runs import INVALID_ARGUMENT, NOT_FOUND, OK, SDK, UNSUPPORTED, Place, stand_in
+from sophon_runs import INVALID_ARGUMENT, NOT_FOUND, OK, SDK, UNSUPPORTED, Place, modules_of, stand_in
 
 from edgebuild.config.yaml import load_yaml
+from edgebuild.workspace import Workspace
 from tests.e2e.fixtures import Built
 
 AFFINE = HERE / "affine.bmodel"
@@ -46,34 +47,34 @@ def test_every_function_that_is_called_fails_once_below() -> None:
 
 
 @pytest.mark.parametrize("name", OPENING)
-def test_a_call_that_fails_while_a_model_is_opened_is_named(native: Built, name: str) -> None:
+def test_a_call_that_fails_while_a_model_is_opened_is_named(native: Built, cache: Workspace, name: str) -> None:
     """The stand-in ends the process when a device is given back with memory that is still taken."""
-    answer = stand_in(native).attempt(AFFINE, env={**OPENING[name], "SOPHON_STUB_FAIL": name})
+    answer = stand_in(native, cache).attempt(AFFINE, env={**OPENING[name], "SOPHON_STUB_FAIL": name})
     assert (answer.code, answer.exit_code) == (SDK, 0)
     assert answer.text.startswith(f"{name}: ")
 
 
 @pytest.mark.parametrize("name", RUNNING)
-def test_a_call_that_fails_in_a_run_is_named(native: Built, tmp_path: Path, name: str) -> None:
+def test_a_call_that_fails_in_a_run_is_named(native: Built, cache: Workspace, tmp_path: Path, name: str) -> None:
     with pytest.raises(AssertionError, match=rf"code {SDK}: {name.removesuffix('_ex')}"):
-        stand_in(native).run(AFFINE, tmp_path, ROW, env={**RUNNING[name], "SOPHON_STUB_FAIL": name})
+        stand_in(native, cache).run(AFFINE, tmp_path, ROW, env={**RUNNING[name], "SOPHON_STUB_FAIL": name})
 
 
-def test_behind_pcie_every_tensor_is_copied_once_and_counted(native: Built, tmp_path: Path) -> None:
-    outputs = stand_in(native).run(AFFINE, tmp_path, ROW, ROW + 1, ROW + 2)
+def test_behind_pcie_every_tensor_is_copied_once_and_counted(native: Built, cache: Workspace, tmp_path: Path) -> None:
+    outputs = stand_in(native, cache).run(AFFINE, tmp_path, ROW, ROW + 1, ROW + 2)
     assert [run.popitem()[1].tolist() for run in outputs.runs] == [(2 * (ROW + i) + 1).tolist() for i in range(3)]
     assert outputs.copies == (3, 48, 3, 48)
 
 
-def test_on_the_chip_itself_outputs_are_not_copied(native: Built, tmp_path: Path) -> None:
-    outputs = stand_in(native).run(AFFINE, tmp_path, ROW, ROW + 1, env=SOC)
+def test_on_the_chip_itself_outputs_are_not_copied(native: Built, cache: Workspace, tmp_path: Path) -> None:
+    outputs = stand_in(native, cache).run(AFFINE, tmp_path, ROW, ROW + 1, env=SOC)
     assert outputs.runs[1].popitem()[1].tolist() == (2 * (ROW + 1) + 1).tolist()
     assert outputs.copies == (2, 32, 0, 0)
 
 
 @pytest.mark.parametrize("env", [{}, SOC], ids=["pcie", "soc"])
-def test_the_contract_holds_on_the_stand_in(native: Built, env: dict[str, str]) -> None:
-    ended = stand_in(native).contract(HERE.parents[1], env=env)
+def test_the_contract_holds_on_the_stand_in(native: Built, cache: Workspace, env: dict[str, str]) -> None:
+    ended = stand_in(native, cache).contract(HERE.parents[1], env=env)
     assert ended.code == 0, ended.stdout
     assert " 0 failed" in ended.stdout
 
@@ -90,28 +91,30 @@ def test_the_contract_holds_on_the_stand_in(native: Built, env: dict[str, str]) 
         (("batch", "4"), INVALID_ARGUMENT, "no option named 'batch'; known: network, cores"),
     ],
 )
-def test_options_are_checked(native: Built, options: tuple[str, str], code: int, says: str) -> None:
-    answer = stand_in(native).attempt(AFFINE, *options)
+def test_options_are_checked(native: Built, cache: Workspace, options: tuple[str, str], code: int, says: str) -> None:
+    answer = stand_in(native, cache).attempt(AFFINE, *options)
     assert answer.code == code
     assert says in answer.text
 
 
-def test_an_unknown_chip_is_told(native: Built) -> None:
-    answer = stand_in(native).attempt(AFFINE, env={"SOPHON_STUB_CHIP": "0x1682"})
+def test_an_unknown_chip_is_told(native: Built, cache: Workspace) -> None:
+    answer = stand_in(native, cache).attempt(AFFINE, env={"SOPHON_STUB_CHIP": "0x1682"})
     assert answer.code == UNSUPPORTED
     assert answer.text == "the device's chip 0x1682 is not known; models run on BM1684, BM1684X and BM1688"
 
 
-def test_without_the_library_it_is_named_with_what_to_do(native: Built, tmp_path: Path) -> None:
-    answer = Place(native.tree, tmp_path).attempt(AFFINE)
+def test_without_the_library_it_is_named_with_what_to_do(native: Built, cache: Workspace, tmp_path: Path) -> None:
+    answer = Place(native.tree, modules_of(native, cache), tmp_path).attempt(AFFINE)
     assert answer.code == NOT_FOUND
     for word in ("libbmrt.so.1.0: cannot open shared object file", "run ldconfig", "EDGECORE_BMRT"):
         assert word in answer.text
 
 
-def test_a_library_that_lacks_a_function_is_named_with_the_function(native: Built, tmp_path: Path) -> None:
+def test_a_library_that_lacks_a_function_is_named_with_the_function(
+    native: Built, cache: Workspace, tmp_path: Path
+) -> None:
     """libbmlib alone, under the runtime's name."""
-    shutil.copy(stand_in(native).libraries / "libbmlib.so.0", tmp_path / "libbmrt.so.1.0")
-    answer = Place(native.tree, tmp_path).attempt(AFFINE)
+    shutil.copy(stand_in(native, cache).libraries / "libbmlib.so.0", tmp_path / "libbmrt.so.1.0")
+    answer = Place(native.tree, modules_of(native, cache), tmp_path).attempt(AFFINE)
     assert answer.code == UNSUPPORTED
     assert "export no bmrt_create; a newer libsophon is needed" in answer.text

@@ -50,8 +50,8 @@ def judged(place: Place, folder: Path, model: bytes, *options: str, **env: str) 
     return place.attempt(path, *options, env=env)
 
 
-def test_a_sound_model_runs(native: Built, tmp_path: Path) -> None:
-    assert judged(stand_in(native), tmp_path, AFFINE) == Answer(OK, "", 0)
+def test_a_sound_model_runs(native: Built, cache: Workspace, tmp_path: Path) -> None:
+    assert judged(stand_in(native, cache), tmp_path, AFFINE) == Answer(OK, "", 0)
 
 
 FLATBUFFER, DATA = words(AFFINE)[2:]
@@ -85,8 +85,10 @@ FLATBUFFER, DATA = words(AFFINE)[2:]
         (replaced(AFFINE, b"BM1684", b"ACME14"), UNSUPPORTED, "is compiled for ACME14"),
     ],
 )
-def test_what_is_wrong_is_told_by_kind(native: Built, tmp_path: Path, model: bytes, code: int, says: str) -> None:
-    answer = judged(stand_in(native), tmp_path, model)
+def test_what_is_wrong_is_told_by_kind(
+    native: Built, cache: Workspace, tmp_path: Path, model: bytes, code: int, says: str
+) -> None:
+    answer = judged(stand_in(native, cache), tmp_path, model)
     assert (answer.code, answer.exit_code) == (code, 0)
     assert says in answer.text
 
@@ -111,9 +113,9 @@ def mutated(random_: random.Random, model: bytes, places: range) -> bytes:
     return bytes(bytes_)
 
 
-def test_300_damaged_models_are_refused_or_harmless(native: Built, tmp_path: Path) -> None:
+def test_300_damaged_models_are_refused_or_harmless(native: Built, cache: Workspace, tmp_path: Path) -> None:
     """Wherever the header or the description is hit: what the validator lets pass, a loader takes without harm."""
-    place = stand_in(native)
+    place = stand_in(native, cache)
     random_ = random.Random(SEED)
     places = range(description(AFFINE).stop)
     models = [mutated(random_, AFFINE, places) for _ in range(MUTANTS)]
@@ -132,8 +134,8 @@ def test_300_damaged_models_are_refused_or_harmless(native: Built, tmp_path: Pat
     assert counts[CORRUPT] > MUTANTS / 2
 
 
-def test_every_byte_of_the_header_counts(native: Built, tmp_path: Path) -> None:
-    place = stand_in(native)
+def test_every_byte_of_the_header_counts(native: Built, cache: Workspace, tmp_path: Path) -> None:
+    place = stand_in(native, cache)
     for at in range(0, HEADER_BYTES, 3):
         damaged = bytearray(AFFINE)
         damaged[at] ^= 0x40
@@ -141,7 +143,7 @@ def test_every_byte_of_the_header_counts(native: Built, tmp_path: Path) -> None:
         assert (answer.code, answer.exit_code) in {(CORRUPT, 0), (UNSUPPORTED, 0)}, at
 
 
-def test_weights_that_have_changed_anywhere_are_refused(native: Built, tmp_path: Path) -> None:
+def test_weights_that_have_changed_anywhere_are_refused(native: Built, cache: Workspace, tmp_path: Path) -> None:
     """Nothing else would notice: the chip would run, and give other numbers."""
     random_ = random.Random(SEED)
     data = range(description(SMALL).stop, description(SMALL).stop + 40_000)  # the weights come first
@@ -149,13 +151,13 @@ def test_weights_that_have_changed_anywhere_are_refused(native: Built, tmp_path:
         at = random_.choice(data)
         damaged = bytearray(SMALL)
         damaged[at] ^= 1 << random_.randrange(8)
-        answer = judged(stand_in(native), tmp_path, bytes(damaged))
+        answer = judged(stand_in(native, cache), tmp_path, bytes(damaged))
         assert answer.code == CORRUPT
         assert answer.text == "network 'small', stage 0: its weights do not have the checksum that it states"
 
 
-def test_what_is_no_file_is_told(native: Built, tmp_path: Path) -> None:
-    place = stand_in(native)
+def test_what_is_no_file_is_told(native: Built, cache: Workspace, tmp_path: Path) -> None:
+    place = stand_in(native, cache)
     assert place.attempt(tmp_path / "missing.bmodel").code == NOT_FOUND
     folder = place.attempt(tmp_path)
     assert (folder.code, folder.text) == (INVALID_ARGUMENT, "is not a file")

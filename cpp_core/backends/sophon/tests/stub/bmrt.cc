@@ -89,7 +89,6 @@ void describe(bm::Runtime& runtime) {
   info.max_output_bytes = runtime.outputs.bytes.data();
   info.stage_count = 1;
   info.stages = &runtime.stage;
-  info.core_count = 1;
 }
 
 }  // namespace
