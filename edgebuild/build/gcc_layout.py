@@ -66,6 +66,9 @@ def find_compilers(root: Path, title: str, triple: str = "") -> Compilers:
         wish = triple or "TRIPLE"
         msg = f"{title}: there is no cross compiler in it: no program called {wish}-g++ in a folder bin"
         raise VerificationError(msg, "it should be an extracted GCC: gcc-linaro-*/, or the folder that has bin/.")
+    if system := next((each.folder for each in found if (root / each.folder / "sh").exists()), ""):
+        msg = f"{title}: {system} in it is a system's own, with a shell beside the compiler"
+        raise ConfigError(msg, "name the toolchain's folder alone; what is installed would be taken as a whole.")
     real: dict[Path, list[Compilers]] = defaultdict(list)
     for each in found:
         real[(root / each.program("g++" + each.suffix)).resolve()].append(each)

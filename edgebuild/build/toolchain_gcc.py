@@ -23,7 +23,9 @@ from edgebuild.run import Runner
 from edgebuild.unpack import unpack_tar
 from edgebuild.workspace import Workspace
 
+_TREE = "gcc-tree"  # equal archives are unpacked once, whatever they are imported as
 _COMPILERS = {"cc": "gcc", "c++": "g++"}
+_NEWEST_IN_CONAN = 15
 _WHOLE_PREFIX_MAP = 8  # GCC's first with -ffile-prefix-map; before it, -fdebug-prefix-map does most of the same
 # What a shell may carry and GCC would look for its parts by. Source: GCC manual, "Environment Variables".
 _SCRIPT = """\
@@ -90,7 +92,7 @@ def provide_gcc_tree(name: str, archive: Download, *, ws: Workspace) -> Path:
         unpack_tar(place, tree)
 
     key = digest_of(archive.sha256)
-    return ws.provide("toolchains", f"{name}-tree", key, make, f"Unpacking {archive.file}")
+    return ws.provide("toolchains", _TREE, key, make, f"Unpacking {archive.file}")
 
 
 def render_scripts(layout: GccLayout, tree: Path, beside: Path) -> dict[str, str]:
@@ -132,7 +134,7 @@ def link_libraries(folder: Path, tree: Path, libraries: Iterable[str]) -> None:
 
 def _provide_programs(name: str, digest: str, tree: Path, layout: GccLayout, title: str, *, ws: Workspace) -> Path:
     """bin/; lib/ with repaired linker scripts; host/ with links to libraries that GCC's own programs need."""
-    key = digest_of([digest, layout.host_libraries, layout.scripts, str(ws.cache)])
+    key = digest_of([digest, layout.host_libraries, layout.scripts, str(tree)])
     place = ws.product("toolchains", name, key)
 
     def make(product: Path) -> None:
@@ -148,8 +150,9 @@ def _provide_programs(name: str, digest: str, tree: Path, layout: GccLayout, tit
 
 
 def _in_conan(imported: ImportedGcc) -> tuple[tuple[str, str], ...]:
-    """From GCC 5 on Conan's settings know the major version alone."""
-    return (("compiler", "gcc"), ("compiler.version", str(_major(imported))), ("compiler.libcxx", "libstdc++11"))
+    """From GCC 5 on Conan's settings know the major version alone, up to a newest."""
+    version = str(min(_major(imported), _NEWEST_IN_CONAN))
+    return (("compiler", "gcc"), ("compiler.version", version), ("compiler.libcxx", "libstdc++11"))
 
 
 def _major(imported: ImportedGcc) -> int:

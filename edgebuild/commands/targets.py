@@ -56,7 +56,9 @@ def show(ctx: Context, name: str, as_json: bool) -> None:
             f"edgebuild/contracts/{spec.row.contract}.yaml": msgspec.to_builtins(spec.contract),
             f"toolchains/{spec.row.toolchain}.yaml": msgspec.to_builtins(spec.toolchain.recipe),
         }
-        for sysroot, (recipe, lock) in spec.sysroots.items():
+        against = spec.toolchain.sysroot
+        linked = {against.name: (against.recipe, against.lock)} if against else {}
+        for sysroot, (recipe, lock) in {**linked, **spec.sysroots}.items():
             held = {"locked_files": lock.imported.files} if lock.imported else {"locked_packages": len(lock.packages)}
             summary = {"glibc": lock.glibc, **held}
             parts[f"sysroots/{sysroot}.yaml"] = {**msgspec.to_builtins(recipe), **summary}

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from edgebuild.config.targets import load_toolchain
 from edgebuild.elf import highest_versions, read_elves
+from edgebuild.fetch import cached_path
 from edgebuild.model.elf import parse_version
 from edgebuild.unpack import unpack_tar
+from edgebuild.workspace import Workspace
 from tests.e2e.harness import ARM, NEW_ROOT, OLD_ROOT, REPOSITORY, call, edgebuild
 
 _CROSS = REPOSITORY / "tests" / "cross"
@@ -114,7 +118,17 @@ def test_a_moved_gcc_is_imported_repaired_and_proven(imported: Path) -> None:
     assert facts["a C++ program needs"]["GLIBC"] == "2.17"
     assert facts["floors"] == [{"arch": "aarch64", "glibc": "2.31", "sysroot": ""}]
     listed = edgebuild("toolchain", "list", "--json", cwd=imported).json()["toolchains"]
-    assert {each["name"]: each["kind"] for each in listed} == {"clang": "clang", _GCC: "gcc", "zig": "zig"}
+    kinds = {each["name"]: each["kind"] for each in listed}
+    assert (kinds["clang"], kinds[_GCC], kinds["zig"]) == ("clang", "gcc", "zig")
+
+
+def test_an_archive_is_the_same_toolchain_as_the_folder_it_was_packed_from(imported: Path, cache: Workspace) -> None:
+    _, lock = load_toolchain(_GCC, replace(cache, project=imported))
+    assert lock.imported
+    archive = cached_path(lock.imported.archive, cache)
+    first = edgebuild("toolchain", "provide", _GCC, "--archive", archive, "--json", cwd=imported).json()
+    words = ("toolchain", "import", archive, "--as", "again", "--json")
+    assert edgebuild(*words, cwd=imported, timeout_s=_BUILD_S).json()["digest"] == first["digest"]
 
 
 def test_the_core_is_built_by_an_imported_gcc_and_runs(imported: Path) -> None:

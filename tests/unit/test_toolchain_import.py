@@ -121,6 +121,13 @@ def test_of_compilers_for_several_machines_one_has_to_be_named(tmp_path: Path) -
     assert find_compilers(root, "acme", TRIPLE).triple == TRIPLE
 
 
+def test_a_folder_of_the_system_is_not_taken_for_a_toolchain(tmp_path: Path) -> None:
+    root = make_gcc(tmp_path / "usr")
+    put(root / "bin/sh", "#!/bin/sh\n")
+    with pytest.raises(ConfigError, match="bin in it is a system's own"):
+        find_compilers(root, "usr")
+
+
 def test_a_compiler_for_the_root_of_a_system_is_told_where_it_lies(tmp_path: Path) -> None:
     """Debian's: it lies in usr/bin, says "/", and its libraries are in usr/TRIPLE/lib."""
     lib = f"{TRIPLE}/lib"
