@@ -21,19 +21,6 @@ constexpr unsigned kBlockHeight = 8;
 constexpr unsigned kPixelsPerThread = 4;
 constexpr std::size_t kRowAlignment = 32;  // the GPU reads memory in sectors of 32 bytes
 
-/// Lower is better, negative is impossible.
-/// A cubin runs on later minor versions of its major one, except on integrated GPUs, which need their own; and on every
-/// driver of its compiler's major version. PTX runs on any later GPU whose driver knows the compiler's version.
-/// Source: CUDA C++ Programming Guide, "Binary Compatibility"; CUDA Compatibility, "Minor Version Compatibility".
-int rank(const DeviceImage& image, const Gpu& gpu) noexcept {
-  const int distance = gpu.capability() - image.capability;
-  if (distance < 0) return -1;
-  if (image.is_ptx) return gpu.driver().version() >= image.cuda_version ? 1000 + distance : -1;
-  if (gpu.driver().version() < image.cuda_version / 1000 * 1000) return -1;
-  const bool same_major = gpu.capability() / 10 == image.capability / 10;
-  return distance == 0 || (same_major && !gpu.shares_memory()) ? distance : -1;
-}
-
 std::size_t aligned_row(const PlaneSize& size) noexcept {
   return (static_cast<std::size_t>(size.row_bytes) + kRowAlignment - 1) / kRowAlignment * kRowAlignment;
 }
@@ -59,14 +46,9 @@ unsigned blocks(std::int32_t pixels, unsigned per_block) noexcept {
 }  // namespace
 
 Code PictureKernels::load(const Gpu& gpu, Error* error) noexcept {
-  const DeviceImage* best = nullptr;
-  for (std::size_t i = 0; i < kDeviceImages.count; ++i) {
-    const DeviceImage& image = kDeviceImages.all[i];
-    const int now = rank(image, gpu);
-    if (now >= 0 && (best == nullptr || now < rank(*best, gpu))) best = &image;
-  }
+  const int cuda = gpu.driver().version();
+  const DeviceImage* best = choose_image(kDeviceImages, gpu.capability(), cuda, gpu.shares_memory());
   if (best == nullptr) {
-    const int cuda = gpu.driver().version();
     return fail(error, Code::kUnsupported,
                 "%s (sm_%d, driver for CUDA %d.%d): none of the module's %zu device images is for it; pictures are "
                 "prepared on the CPU",
@@ -138,9 +120,9 @@ Code PictureFeed::upload(const Gpu& gpu, const Picture& host, const Stream& stre
     device.stride_bytes[plane] = static_cast<std::int32_t>(stride);
   }
   device.place = abi::Place::kDevice;
+  if (gpu.shares_memory()) return Code::kOk;
   ++copies.to_device;
   copies.to_device_bytes += size_bytes;
-  if (gpu.shares_memory()) return Code::kOk;
   return stream.to_device(picture_.get(), staged_picture_.data(), size_bytes, error);
 }
 
