@@ -21,4 +21,9 @@ struct DeviceImages {
 
 extern const DeviceImages kDeviceImages;
 
+/// The best for a GPU (87 is 8.7; `shares_memory`: with the CPU, as on Jetson) and a driver (12040 serves CUDA 12.4);
+/// null if none runs there.
+const DeviceImage* choose_image(const DeviceImages& images, int capability, int driver_cuda,
+                                bool shares_memory) noexcept;
+
 }  // namespace edgecore::tensorrt

@@ -21,6 +21,7 @@ foreach(tool IN ITEMS NVRTC11 NVRTC12 NVRTC13)
 endforeach()
 
 function(edgecore_add_device_code target major)
+  target_sources(${target} PRIVATE "${EDGECORE_KERNELS_DIR}/choose_image.cc")
   set(compile "")
   set(missing "")
   foreach(line IN LISTS EDGECORE_DEVICE_CODE_${major}_${CMAKE_SYSTEM_PROCESSOR})

@@ -6,6 +6,7 @@ add_executable(edgecore-kernels-check
   "${folder}/tests/kernels_check.cc"
   "${folder}/tests/picture_cases.cc"
   "${folder}/tests/host_kernels.cc"
+  "${folder}/kernels/choose_image.cc"
   "${folder}/picture_plan.cc"
 )
 

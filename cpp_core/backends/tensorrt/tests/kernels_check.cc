@@ -1,9 +1,11 @@
-// The kernels, compiled for the CPU, against the core's own arithmetic: equal bit for bit on every kind of picture.
+// The kernels, compiled for the CPU, against the core's own arithmetic: equal bit for bit on every kind of picture. And
+// which of a module's images is for which GPU.
 // kernels_check [CASES]
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
 
+#include "kernels/images.h"
 #include "tests/host_kernels.h"
 #include "tests/picture_cases.h"
 #include "picture_plan.h"
@@ -39,11 +41,56 @@ std::vector<float> prepare_by_kernel(const PictureCase& item) {
   return out;
 }
 
+constexpr DeviceImage kServer[] = {{75, 12060, false, nullptr, 0}, {80, 12060, false, nullptr, 0},
+                                   {90, 12060, false, nullptr, 0}, {90, 12060, true, nullptr, 0}};
+constexpr DeviceImage kOrinAndThor[] = {{87, 12060, false, nullptr, 0}, {87, 12060, true, nullptr, 0},
+                                        {110, 13000, false, nullptr, 0}};
+constexpr DeviceImage kXavierAndOrin[] = {{72, 11080, false, nullptr, 0}, {87, 11080, false, nullptr, 0}};
+constexpr bool kShares = true;
+constexpr int kNone = -1;
+
+int check_choice() {
+  const struct {
+    const char* what;
+    DeviceImages images;
+    int capability, driver_cuda;
+    bool shares_memory;
+    int expected;  // which of them
+  } cases[] = {
+      {"V100: older than all", {kServer, 4}, 70, 12040, false, kNone},
+      {"T4", {kServer, 4}, 75, 12020, false, 0},
+      {"A10 takes sm_80's", {kServer, 4}, 86, 12040, false, 1},
+      {"L4 takes sm_80's", {kServer, 4}, 89, 12040, false, 1},
+      {"H100 with an older driver of the same major", {kServer, 4}, 90, 12000, false, 2},
+      {"H100 with a driver for CUDA 11", {kServer, 4}, 90, 11080, false, kNone},
+      {"H100 with a driver for CUDA 13", {kServer, 4}, 90, 13000, false, 2},
+      {"B200 compiles", {kServer, 4}, 100, 12080, false, 3},
+      {"B200 with a driver that is older than the PTX", {kServer, 4}, 100, 12040, false, kNone},
+      {"Orin, JetPack 6", {kOrinAndThor, 3}, 87, 12060, kShares, 0},
+      {"Orin, JetPack 7", {kOrinAndThor, 3}, 87, 13020, kShares, 0},
+      {"Thor", {kOrinAndThor, 3}, 110, 13000, kShares, 2},
+      {"an integrated GPU of its own kind compiles", {kOrinAndThor, 3}, 88, 13000, kShares, 1},
+      {"Xavier, JetPack 5", {kXavierAndOrin, 2}, 72, 11040, kShares, 0},
+      {"Orin, JetPack 5", {kXavierAndOrin, 2}, 87, 11040, kShares, 1},
+      {"Xavier, JetPack 4.6", {kXavierAndOrin, 2}, 72, 10020, kShares, kNone},
+      {"a build without device code", {nullptr, 0}, 87, 12060, kShares, kNone},
+  };
+  int failures = 0;
+  for (const auto& each : cases) {
+    const DeviceImage* chosen = choose_image(each.images, each.capability, each.driver_cuda, each.shares_memory);
+    const int index = chosen == nullptr ? kNone : static_cast<int>(chosen - each.images.all);
+    if (index == each.expected) continue;
+    ++failures;
+    std::printf("%s: image %d, expected %d\n", each.what, index, each.expected);
+  }
+  return failures;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   const long cases = argc > 1 ? std::atol(argv[1]) : 400;
-  int failures = 0;
+  int failures = check_choice();
   std::size_t values = 0;
   for (long seed = 0; seed < cases; ++seed) {
     const PictureCase item = make_case(static_cast<std::uint32_t>(seed), seed < cases / 2 ? 40 : 200);
