@@ -14,6 +14,13 @@ using module::fail;
 
 constexpr char kSoname[] = "libcuda.so.1";
 
+/// The image is sound, but neither runs on this GPU nor can be compiled for it here (containers may leave the driver's
+/// compiler out).
+bool cannot_run(cuda::Result result) noexcept {
+  return result == cuda::kErrorNoBinaryForGpu || result == cuda::kErrorJitCompilerNotFound ||
+         result == cuda::kErrorUnsupportedPtxVersion || result == cuda::kErrorJitCompilationDisabled;
+}
+
 }  // namespace
 
 Code Driver::open(Error* error) noexcept {
@@ -254,10 +261,12 @@ Code CodeModule::load(const Gpu& gpu, const void* image, Error* error) noexcept 
   unload();
   const Current current(gpu, error);
   if (!current) return current.code();
-  if (Code code = gpu.check(gpu.api().cuModuleLoadData(&handle_, image), "cuModuleLoadData", error);
-      code != Code::kOk) {
+  const cuda::Result loaded = gpu.api().cuModuleLoadData(&handle_, image);
+  if (Code code = gpu.check(loaded, "cuModuleLoadData", error); code != Code::kOk) {
     handle_ = nullptr;
-    return code;
+    if (!cannot_run(loaded)) return code;
+    if (error != nullptr) error->code = Code::kUnsupported;
+    return Code::kUnsupported;
   }
   gpu_ = &gpu;
   return Code::kOk;

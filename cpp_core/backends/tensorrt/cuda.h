@@ -188,6 +188,7 @@ class CodeModule : public Owned<cuda::Module*> {
   CodeModule(CodeModule&&) = default;
   ~CodeModule() { unload(); }
 
+  /// kUnsupported for an image that neither runs on the GPU nor can be compiled for it by this driver.
   abi::Code load(const Gpu& gpu, const void* image, abi::Error* error) noexcept;
   abi::Code find(const char* kernel, cuda::Function*& function, abi::Error* error) const noexcept;
 

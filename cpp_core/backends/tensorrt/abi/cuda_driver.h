@@ -19,6 +19,9 @@ inline constexpr Result kSuccess = 0;
 inline constexpr Result kErrorOutOfMemory = 2;
 inline constexpr Result kErrorNoDevice = 100;
 inline constexpr Result kErrorNoBinaryForGpu = 209;
+inline constexpr Result kErrorJitCompilerNotFound = 221;
+inline constexpr Result kErrorUnsupportedPtxVersion = 222;
+inline constexpr Result kErrorJitCompilationDisabled = 223;
 inline constexpr Result kErrorNotReady = 600;
 
 using Device = int;               // CUdevice

@@ -30,5 +30,8 @@ static_assert(cuda::kEventDefault == CU_EVENT_DEFAULT && cuda::kEventDisableTimi
 static_assert(cuda::kErrorOutOfMemory == CUDA_ERROR_OUT_OF_MEMORY && cuda::kErrorNoDevice == CUDA_ERROR_NO_DEVICE);
 static_assert(cuda::kErrorNotReady == CUDA_ERROR_NOT_READY);
 static_assert(cuda::kErrorNoBinaryForGpu == CUDA_ERROR_NO_BINARY_FOR_GPU);
+static_assert(cuda::kErrorJitCompilerNotFound == CUDA_ERROR_JIT_COMPILER_NOT_FOUND);
+static_assert(cuda::kErrorUnsupportedPtxVersion == CUDA_ERROR_UNSUPPORTED_PTX_VERSION);
+static_assert(cuda::kErrorJitCompilationDisabled == CUDA_ERROR_JIT_COMPILATION_DISABLED);
 static_assert(unsigned{cuda::kHostMemory} == CU_MEMORYTYPE_HOST);
 static_assert(unsigned{cuda::kDeviceMemory} == CU_MEMORYTYPE_DEVICE);
