@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import zipfile
 from collections.abc import Mapping
@@ -31,7 +32,7 @@ def stage_runtime(
     _copy_shared_libraries(deps / "lib", stage / "lib")
     shutil.copytree(deps / "licenses", stage / LICENCES)
     # Beside the modules the core keeps programs that it starts for them: a row has them whatever its backends are.
-    for program in (path for path in (core.runtime / MODULES).iterdir() if path.suffix != ".so"):
+    for program in (path for path in (core.runtime / MODULES).iterdir() if _is_program(path)):
         shutil.copy2(program, stage / MODULES / program.name)
     needs: dict[str, dict[str, str]] = {}
     for backend, runtime in runtimes.items():
@@ -44,6 +45,10 @@ def stage_runtime(
             _unpack_library(library, arch, stage, ws=ws)
             needs[str(MODULES / library.install_as)] = library.needs
     return needs
+
+
+def _is_program(path: Path) -> bool:
+    return path.is_file() and os.access(path, os.X_OK) and ".so" not in path.name
 
 
 def _copy_shared_libraries(source: Path, target: Path) -> None:
