@@ -1,5 +1,6 @@
 # make demo: all set-up and the main job.   make test: all set-up and all tests.
 # make fuzz: 20,000 damaged artifacts.   make truth: every verdict against the real loader, afresh.   make bench: benchmarks.
+# make models: backends' models converted afresh and compared with their locks; then what takes minutes with them.
 # make kills: 100 deployments with something killed in the midst, and the box program killed at every step.
 # make gpu-check: the device code on this machine's GPU, as it ships, against the CPU and the memory's bandwidth.
 # make long: the backends' own tests, each in its long form.
@@ -43,6 +44,10 @@ fuzz:
 truth:
 	@EDGEBUILD_TRUTH_FRESH=1 $(PYTHON) -m pytest -q -s tests/e2e/test_truth.py
 
+models: build
+	@for run in cpp_core/backends/*/tests/convert/run; do $(STAGE) $$run sh $$run || exit 1; done
+	@$(PYTHON) -m pytest -q -s -rA -o python_files='prove_*.py' cpp_core/backends/*/tests/convert
+
 bench:
 	@test -x build/peers/bin/checksec || { python3 -m venv build/peers && build/peers/bin/pip install -q -r tests/bench/peers.txt; }
 	@for bench in tests/bench/*_bench.py tests/bench/compare_tools.py; do $(STAGE) $$bench $(PYTHON) -m tests.bench.$$(basename $$bench .py); done
@@ -57,7 +62,7 @@ e2e:
 	@$(STAGE) e2e $(PYTHON) -m pytest -q -rA tests/e2e cpp_core/backends/*/tests
 
 long:
-	@EDGEBUILD_LONG=1 $(PYTHON) -m pytest -q -rA cpp_core/backends/*/tests
+	@EDGEBUILD_LONG=1 $(PYTHON) -m pytest -q -rA cpp_core/backends/*/tests cpp_core/backends/*/tests/long_*.py
 
 bare:
 	@sh .ci/bare
