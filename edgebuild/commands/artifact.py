@@ -67,6 +67,14 @@ def up_to_date(target: str, plan: str, ws: Workspace) -> Artifact | None:
     return artifact
 
 
+def made_ns(target: str, ws: Workspace) -> int:
+    """When the artifact that lies there was written; 0 where there is none."""
+    try:
+        return (ws.out / target / _MANIFEST).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 def product_of(kind: str, path: Path) -> Product:
     return Product(kind=kind, path=path.name, sha256=sha256_file(path), size_bytes=path.stat().st_size)
 

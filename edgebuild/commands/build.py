@@ -8,6 +8,7 @@ from typing import get_args
 import click
 import msgspec
 
+from edgebuild.commands.artifact import made_ns
 from edgebuild.commands.context import (
     Context,
     complete_recipes,
@@ -111,9 +112,11 @@ def build_rows(requests: list[Request], ctx: Context) -> tuple[list[Artifact], B
     artifacts: list[Artifact] = []
     rows: list[RowReport] = []
     for request in requests:
-        start = spent()
+        target, start = request.target, spent()
+        before_ns = made_ns(target.name, ctx.ws)
         artifacts.append(build(request, ws=ctx.ws, run=ctx.run))
-        rows.append(row_report(request.target, artifacts[-1], since(start)))
+        reused = made_ns(target.name, ctx.ws) == before_ns
+        rows.append(row_report(target, artifacts[-1], since(start), reused=reused))
     return artifacts, build_report(rows, known=known, ws=ctx.ws)
 
 

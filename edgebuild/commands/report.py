@@ -22,6 +22,7 @@ _HEAD = ("target", "GLIBC", "bundled", "allowed", "MB", "wall s", "CPU s", "prov
 class RowReport(msgspec.Struct, frozen=True, kw_only=True):
     """One row. glibc: highest node that files of ours need; glibc_bundled: that libraries of others beside them need;
     glibc_allowed: the contract's. "": none. size_bytes: of what goes to a box (the tarball, else the image).
+    reused: it lay there already, made from the same plan.
     """
 
     target: str
@@ -34,6 +35,7 @@ class RowReport(msgspec.Struct, frozen=True, kw_only=True):
     toolchain: str  # with what it links against: "clang against debian-11-arm64, glibc 2.31"
     proof: str
     proof_by: str
+    reused: bool
     core: str  # digest of the compiled core, "" for a project of its own
 
 
@@ -54,7 +56,7 @@ class BuildReport(msgspec.Struct, frozen=True):
     shared: tuple[SharedCore, ...]
 
 
-def row_report(spec: TargetSpec, artifact: Artifact, cost: Cost) -> RowReport:
+def row_report(spec: TargetSpec, artifact: Artifact, cost: Cost, *, reused: bool = False) -> RowReport:
     bundled = {
         name for runtime in spec.runtimes.values() for library in runtime.bundle for name in (library.install_as,)
     }
@@ -75,6 +77,7 @@ def row_report(spec: TargetSpec, artifact: Artifact, cost: Cost) -> RowReport:
         toolchain=spec.toolchain.words,
         proof=spec.row.proof.level,
         proof_by=spec.row.proof.by,
+        reused=reused,
         core=artifact.made_from.get(_CORE, ""),
     )
 
@@ -83,7 +86,8 @@ def build_report(rows: Sequence[RowReport], *, known: frozenset[str], ws: Worksp
     """known: cores that had been compiled before this build, as noted_cores() told then."""
     users: dict[str, list[RowReport]] = defaultdict(list)
     for row in rows:
-        users[row.core].append(row)
+        if not row.reused:  # it would not have been compiled either way
+            users[row.core].append(row)
     shared = [
         _shared_core(takers, cost, compiled_now=ws.cost_name(core) not in known)
         for core, takers in users.items()
@@ -116,8 +120,8 @@ def render_report(report: BuildReport) -> list[str]:
             row.glibc_bundled or "-",
             row.glibc_allowed or "?",
             f"{row.size_bytes / 1e6:.1f}",
-            f"{row.cost.wall_s:.1f}",
-            f"{row.cost.cpu_s:.1f}",
+            "reused" if row.reused else f"{row.cost.wall_s:.1f}",
+            "-" if row.reused else f"{row.cost.cpu_s:.1f}",
             row.proof,
         )
         for row in report.rows

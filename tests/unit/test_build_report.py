@@ -75,6 +75,15 @@ def test_a_core_that_nobody_has_timed_is_not_guessed_at(ws: Workspace) -> None:
     assert line.split() == [OTHER, "2.17", "2.28", "2.31", "12.4", "1.0", "1.0", "native"]
 
 
+def test_a_row_that_lay_there_already_costs_and_saves_nothing(ws: Workspace) -> None:
+    core = "f" * 64
+    made(ws, core)
+    rows = [row_report(load_target(ROW, ws), artifact(ROW, "aarch64", core), Cost(0.1, 0.1), reused=True)]
+    report = build_report(rows, known=noted_cores(ws), ws=ws)
+    assert report.shared == ()
+    assert render_report(report)[1].split()[-3:] == ["reused", "-", "emulated"]
+
+
 def test_a_product_that_failed_has_no_cost(ws: Workspace) -> None:
     def fail(_: object) -> None:
         raise BuildError("no")
