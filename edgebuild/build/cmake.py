@@ -74,7 +74,7 @@ def render_toolchain_file(
         f'set(CMAKE_FIND_ROOT_PATH "{";".join(map(str, (*prefixes, *toolchain.roots)))}")',
         f'set(CMAKE_PREFIX_PATH "{";".join(map(str, prefixes))}")',
         # pkg-config would describe the build machine's libraries.
-        f'set(ENV{{PKG_CONFIG_LIBDIR}} "{_pkgconfig_folders(prefixes)}")',
+        f'set(ENV{{PKG_CONFIG_LIBDIR}} "{_pkgconfig_folders(prefixes, toolchain.pkgconfig)}")',
         'set(ENV{PKG_CONFIG_PATH} "")',
         "set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)",
         "set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)",
@@ -94,8 +94,9 @@ def render_toolchain_file(
     return "\n".join(lines) + "\n"
 
 
-def _pkgconfig_folders(prefixes: tuple[Path, ...]) -> str:
-    return ":".join(str(prefix / room / "pkgconfig") for prefix in prefixes for room in ("lib", "share"))
+def _pkgconfig_folders(prefixes: tuple[Path, ...], sysroots: Path | None) -> str:
+    folders = [prefix / room / "pkgconfig" for prefix in prefixes for room in ("lib", "share")]
+    return ":".join(map(str, [*folders, *([sysroots] if sysroots else [])]))
 
 
 def _set(name: str, value: str | Path) -> str:

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from edgebuild.build.sysroot import provide_sysroot
+from edgebuild.build.sysroot_pkgconfig import provide_pkgconfig
 from edgebuild.build.toolchain_bin import LLVM_TOOLS, provide_bin, quoted, render_tool
 from edgebuild.build.toolchain_wheels import provide_tools
 from edgebuild.digest import digest_of
@@ -79,6 +80,7 @@ def provide_clang(spec: ToolchainSpec, arch: Arch, host: Toolchain | None, *, ws
         link_flags=recipe.link_flags,
         variant=name,
         sysroot=sysroot.root,
+        pkgconfig=provide_pkgconfig(sysroot.root, sysroot.name, sysroot.digest, ws=ws),
         static_runtime=False,
         conan=_CONAN,
     )

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from edgebuild.build.sysroot_pkgconfig import provide_pkgconfig
 from edgebuild.build.toolchain_bin import PROGRAMS, quoted, write_scripts
 from edgebuild.digest import digest_of
 from edgebuild.errors import ConfigError, NotAvailable
@@ -72,6 +73,7 @@ def provide_gcc(spec: ToolchainSpec, arch: Arch, host: Toolchain | None, *, ws: 
         link_flags=recipe.link_flags,
         variant=spec.name,
         sysroot=sysroot,
+        pkgconfig=provide_pkgconfig(sysroot, spec.name, imported.archive.sha256, ws=ws),
         roots=tuple(sorted({(tree / folder).parent for folder in layout.runtime} - {sysroot})),
         static_runtime=False,
         conan=_in_conan(imported),

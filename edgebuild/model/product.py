@@ -20,6 +20,7 @@ class Toolchain(msgspec.Struct, frozen=True, kw_only=True):
     host_cc/host_cxx: compilers for the build machine, for code generators.
     variant: sets it apart among the toolchains for an architecture, "" for the one whose products serve every row.
     sysroot: what the compilers have been told as --sysroot. roots: where else the target's headers and libraries are.
+    pkgconfig: folder with what the sysroot has for pkg-config.
     static_runtime: its C++ runtime is inside what it links; otherwise the box's libstdc++ is needed.
     conan: Conan's settings of the compiler. prefix_map_flag: a compiler's own name for -ffile-prefix-map.
     """
@@ -43,6 +44,7 @@ class Toolchain(msgspec.Struct, frozen=True, kw_only=True):
     variant: str = ""
     sysroot: Path | None = None
     roots: tuple[Path, ...] = ()
+    pkgconfig: Path | None = None
     static_runtime: bool = True
     conan: tuple[tuple[str, str], ...] = ZIG_IN_CONAN
     prefix_map_flag: str = "-ffile-prefix-map"

@@ -191,6 +191,29 @@ def test_clang_is_told_the_sysroot_and_its_gcc_and_cmake_looks_there_alone(
     assert {"compiler=clang", "compiler.libcxx=libstdc++11"} <= {*profile}
 
 
+def test_pkg_config_finds_what_the_sysroot_has_and_nothing_of_this_machine(
+    spec: ToolchainSpec, project: Workspace
+) -> None:
+    assert spec.sysroot
+    root = project.product("sysroots", "root", sysroot_digest(spec.sysroot.recipe, spec.sysroot.lock))
+    text = (
+        "prefix=/usr\nlibdir=${prefix}/lib\nurl=http://x/y\n"
+        "Name: gst\nLibs: -L/opt/sdk/lib -lgst\nCflags: -I${prefix}/gst -I/usr/x\n"
+    )
+    write(root / "usr/lib/aarch64-linux-gnu/pkgconfig/gst.pc", text)
+    write(root / "usr/local/lib/pkgconfig/both.pc", "prefix=/usr/local\n")
+    write(root / "usr/share/pkgconfig/both.pc", "prefix=/usr\n")
+    toolchain = provide_toolchain(spec, ARCHES["aarch64"], ws=project, run=nothing)
+    assert toolchain.pkgconfig
+    relocated = text.replace("=/usr", f"={root}/usr")
+    relocated = relocated.replace("-L/opt", f"-L{root}/opt").replace("-I/usr", f"-I{root}/usr")
+    assert (toolchain.pkgconfig / "gst.pc").read_text() == relocated
+    assert (toolchain.pkgconfig / "both.pc").read_text() == f"prefix={root}/usr/local\n"
+    cmake = render_toolchain_file(toolchain, prefixes=(Path("/deps"),), prefix_map={})
+    folders = f"/deps/lib/pkgconfig:/deps/share/pkgconfig:{toolchain.pkgconfig}"
+    assert f'set(ENV{{PKG_CONFIG_LIBDIR}} "{folders}")' in cmake
+
+
 def test_the_digest_follows_the_sysroot(spec: ToolchainSpec, project: Workspace) -> None:
     first = provide_toolchain(spec, ARCHES["aarch64"], ws=project, run=nothing).digest
     write_recipe(project.project / "sysroots" / "root.yaml", ROOT, LOCK.replace("none", "other"))
