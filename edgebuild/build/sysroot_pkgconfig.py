@@ -1,7 +1,7 @@
 """What a sysroot's pkg-config files say, with its own folder before every path.
 
-PKG_CONFIG_SYSROOT_DIR would put it before the paths of all packages, also of those that lie elsewhere (a project's Conan
-libraries, an imported SDK).
+PKG_CONFIG_SYSROOT_DIR would put it before the paths of all packages, also of those that lie elsewhere: of a project's
+Conan libraries, of an imported SDK.
 """
 
 from __future__ import annotations
