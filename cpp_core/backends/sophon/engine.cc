@@ -237,7 +237,8 @@ Code Engine::launch(Slot& slot, abi::Error* error) {
   return Code::kOk;
 }
 
-/// The queue of the handle, not of the calling thread: submit() and wait() may come from two.
+/// The queue of the handle, not of the calling thread: submit() and wait() may come from two. Of a failure each run's own
+/// wait() tells: what was launched stays so.
 Code Engine::finish_launched(abi::Error* error) {
   const bm::Api& lib = libraries_.lib;
   Code code = Code::kOk;
@@ -248,8 +249,9 @@ Code Engine::finish_launched(abi::Error* error) {
       code = check(lib.bm_handle_sync_from_core(device_.handle(), core), "bm_handle_sync_from_core", error);
     }
   }
+  if (code != Code::kOk) return code;
   for (Slot& slot : slots_) slot.is_launched = false;
-  return code;
+  return Code::kOk;
 }
 
 Code Engine::wait(std::int32_t slot, abi::Tensor* out, std::size_t out_count, abi::Error* error) noexcept {
@@ -257,7 +259,9 @@ Code Engine::wait(std::int32_t slot, abi::Tensor* out, std::size_t out_count, ab
   Slot& chosen = slots_[static_cast<std::size_t>(slot)];
   chosen.is_open = false;
   if (chosen.is_launched) {
-    if (Code code = finish_launched(error); code != Code::kOk) return code;
+    const Code code = finish_launched(error);
+    chosen.is_launched = false;
+    if (code != Code::kOk) return code;
   }
   if (out_count != outputs_.size()) {
     return fail(error, Code::kInvalidArgument, "expected %zu outputs, found %zu", outputs_.size(), out_count);

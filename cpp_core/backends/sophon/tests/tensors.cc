@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 #include "edgecore/abi.h"
@@ -91,8 +92,10 @@ class Runs {
     require(engine_.submit(number_of(slot), in.data(), in.size(), &error), "submit", error);
   }
 
-  void finish() {
+  /// False if a run has failed.
+  bool finish() {
     for (std::size_t i = 0; i < slots_.size(); ++i) finish(slots_[next_++ % slots_.size()]);
+    return !has_failed_;
   }
 
  private:
@@ -107,18 +110,23 @@ class Runs {
     if (slot.run < 0) return;
     std::vector<abi::Tensor> out(engine_.output_count());
     abi::Error error;
-    require(engine_.wait(number_of(slot), out.data(), out.size(), &error), "wait", error);
+    const std::string run = std::to_string(std::exchange(slot.run, -1));
+    if (Code code = engine_.wait(number_of(slot), out.data(), out.size(), &error); code != Code::kOk) {
+      std::fprintf(stderr, "run %s: code %d: %s\n", run.c_str(), static_cast<int>(code), error.text);
+      has_failed_ = true;  // but the others have their own end
+      return;
+    }
     for (std::size_t i = 0; i < out.size(); ++i) {
-      std::ofstream file(folder_ + "/" + std::to_string(slot.run) + "." + std::to_string(i), std::ios::binary);
+      std::ofstream file(folder_ + "/" + run + "." + std::to_string(i), std::ios::binary);
       file.write(static_cast<const char*>(out[i].data), static_cast<std::streamsize>(out[i].size_bytes));
     }
-    slot.run = -1;
   }
 
   abi::Engine& engine_;
   std::string folder_;
   std::vector<Slot> slots_;
   std::size_t next_ = 0;
+  bool has_failed_ = false;
 };
 
 }  // namespace
@@ -132,7 +140,7 @@ int main(int argc, char** argv) {
   for (std::size_t i = 0; i < engine->output_count(); ++i) print(report, "output", *engine->output(i));
   Runs runs(*engine, argv[3]);
   for (int i = 4; i < argc; ++i) runs.add(argv[i]);
-  runs.finish();
+  if (!runs.finish()) return 1;
   const abi::CopyCounts copies = engine->copies();
   std::fprintf(report, "copies %llu %llu %llu %llu\n", static_cast<unsigned long long>(copies.to_device),
                static_cast<unsigned long long>(copies.to_device_bytes), static_cast<unsigned long long>(copies.to_host),

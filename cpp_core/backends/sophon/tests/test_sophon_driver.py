@@ -60,6 +60,16 @@ def test_a_call_that_fails_in_a_run_is_named(native: Built, cache: Workspace, tm
         stand_in(native, cache).run(AFFINE, tmp_path, ROW, env={**RUNNING[name], "SOPHON_STUB_FAIL": name})
 
 
+def test_of_a_failure_to_wait_for_the_device_every_open_run_is_told(
+    native: Built, cache: Workspace, tmp_path: Path
+) -> None:
+    """The device works through one queue: the run behind has not ended either."""
+    with pytest.raises(
+        AssertionError, match=rf"run 0: code {SDK}: bm_handle_sync: .*\n.*run 1: code {SDK}: bm_handle_sync: "
+    ):
+        stand_in(native, cache).run(AFFINE, tmp_path, ROW, ROW + 1, env={"SOPHON_STUB_FAIL": "bm_handle_sync"})
+
+
 def test_behind_pcie_every_tensor_is_copied_once_and_counted(native: Built, cache: Workspace, tmp_path: Path) -> None:
     outputs = stand_in(native, cache).run(AFFINE, tmp_path, ROW, ROW + 1, ROW + 2)
     assert [run.popitem()[1].tolist() for run in outputs.runs] == [(2 * (ROW + i) + 1).tolist() for i in range(3)]
