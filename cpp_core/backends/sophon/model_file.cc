@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <exception>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -37,15 +38,17 @@ struct Parts {
   std::string_view data;
 };
 
-Code split(std::string_view bytes, Parts& parts, abi::Error* error) {
+/// bytes: the file's, from its first one on.
+Code check_header(std::string_view bytes, std::uint64_t file_bytes, abi::Error* error) {
+  const auto size = static_cast<unsigned long long>(file_bytes);
   if (bytes.size() < kHeaderBytes) {
-    return fail(error, Code::kCorrupt, "is no bmodel: %zu bytes, its header alone has %u", bytes.size(), kHeaderBytes);
+    return fail(error, Code::kCorrupt, "is no bmodel: %llu bytes, its header alone has %u", size, kHeaderBytes);
   }
   if (word(bytes, 0) != kMagic) {
     return fail(error, Code::kCorrupt, "is no bmodel: it begins with 0x%08X, expected 0x%08X", word(bytes, 0), kMagic);
   }
   const std::uint32_t header = word(bytes, 1);
-  if (header > kHeaderBytes && header < bytes.size()) {
+  if (header > kHeaderBytes && header < file_bytes) {
     return fail(error, Code::kUnsupported, "its header has %u bytes, expected %u: it is encrypted, or of another version", header,
                 kHeaderBytes);
   }
@@ -54,17 +57,40 @@ Code split(std::string_view bytes, Parts& parts, abi::Error* error) {
   }
   const std::uint64_t description = word(bytes, 2);
   const std::uint64_t data = word(bytes, 3);
-  if (kHeaderBytes + description + data != bytes.size()) {
-    return fail(error, Code::kCorrupt, "has %zu bytes, but its header says %u + %llu + %llu: it is cut off, or has changed",
-                bytes.size(), kHeaderBytes, static_cast<unsigned long long>(description),
+  if (kHeaderBytes + description + data != file_bytes) {
+    return fail(error, Code::kCorrupt, "has %llu bytes, but its header says %u + %llu + %llu: it is cut off, or has changed",
+                size, kHeaderBytes, static_cast<unsigned long long>(description),
                 static_cast<unsigned long long>(data));
   }
   const std::string_view unused = bytes.substr(kUsedHeaderBytes, kHeaderBytes - kUsedHeaderBytes);
   if (unused.find_first_not_of('\0') != std::string_view::npos) {
     return fail(error, Code::kCorrupt, "its header has bytes after the sizes that ought to be zero");
   }
+  return Code::kOk;
+}
+
+Code split(std::string_view bytes, Parts& parts, abi::Error* error) {
+  if (Code code = check_header(bytes, bytes.size(), error); code != Code::kOk) return code;
+  const std::uint32_t description = word(bytes, 2);
   parts.description = bytes.substr(kHeaderBytes, description);
   parts.data = bytes.substr(kHeaderBytes + description);
+  return Code::kOk;
+}
+
+/// Makes `bytes` as long as `size`, and reads what is not there yet.
+Code fill(int file, std::size_t size, std::string& bytes, abi::Error* error) noexcept {
+  std::size_t have = bytes.size();
+  try {
+    bytes.resize(size);
+  } catch (const std::exception&) {  // std::bad_alloc, std::length_error: a module lets no exception out
+    return fail(error, Code::kUnsupported, "has %zu bytes, for which there is no memory", size);
+  }
+  while (have < size) {
+    const ssize_t got = read(file, bytes.data() + have, size - have);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return fail(error, Code::kCorrupt, "cannot be read beyond byte %zu of %zu", have, size);
+    have += static_cast<std::size_t>(got);
+  }
   return Code::kOk;
 }
 
@@ -197,15 +223,11 @@ Code read_file(const char* path, std::string& bytes, abi::Error* error) noexcept
   if (fstat(file, &facts) != 0 || !S_ISREG(facts.st_mode)) {
     code = fail(error, Code::kInvalidArgument, "is not a file");
   } else {
-    bytes.resize(static_cast<std::size_t>(facts.st_size));
-    std::size_t have = 0;
-    while (have < bytes.size()) {
-      const ssize_t got = read(file, bytes.data() + have, bytes.size() - have);
-      if (got < 0 && errno == EINTR) continue;
-      if (got <= 0) break;
-      have += static_cast<std::size_t>(got);
-    }
-    if (have < bytes.size()) code = fail(error, Code::kCorrupt, "cannot be read beyond byte %zu of %zu", have, bytes.size());
+    // The header first: a file of holes claims any size.
+    const auto size = static_cast<std::size_t>(facts.st_size);
+    code = fill(file, std::min<std::size_t>(size, kHeaderBytes), bytes, error);
+    if (code == Code::kOk) code = check_header(bytes, size, error);
+    if (code == Code::kOk) code = fill(file, size, bytes, error);
   }
   close(file);
   return code;

@@ -93,6 +93,17 @@ def test_what_is_wrong_is_told_by_kind(
     assert says in answer.text
 
 
+def test_a_file_larger_than_memory_is_refused_by_its_header(native: Built, cache: Workspace, tmp_path: Path) -> None:
+    path = tmp_path / "model.bmodel"
+    for head, size in ((AFFINE[:64], 8 << 40), (patched(patched(AFFINE, 8, 0xFFFFFFFF), 12, 0xFFFFFFFF)[:64], 8 << 40)):
+        with path.open("wb") as file:
+            file.write(head)
+            file.truncate(size)
+        answer = stand_in(native, cache).attempt(path)
+        assert (answer.code, answer.exit_code) == (CORRUPT, 0)
+        assert f"has {size} bytes, but its header says" in answer.text
+
+
 def mutated(random_: random.Random, model: bytes, places: range) -> bytes:
     """One to four changes in `places`: a bit, a byte, a size, or something copied over something else."""
     bytes_ = bytearray(model)
