@@ -160,11 +160,11 @@ def _own_libraries(root: Path, programs: Iterable[Path], title: str) -> set[str]
     Never the C library: it has to be of one build with the loader, which is this machine's.
     """
     machine = host_arch()
-    known: dict[str, Path] = {}
+    known: dict[str, list[Path]] = defaultdict(list)
     for folder, _, names in os.walk(root):
         for name in names:
             if _LIBRARY.fullmatch(name) and not _C_LIBRARY.fullmatch(name):
-                known.setdefault(name, Path(folder, name))
+                known[name].append(Path(folder, name))
     wanted = set()
     waiting = [path.resolve() for path in programs]
     seen = set()
@@ -179,12 +179,18 @@ def _own_libraries(root: Path, programs: Iterable[Path], title: str) -> set[str]
             msg = f"{title}: its {path.name} is a program for {built_for}, and this machine is {machine.name}"
             raise VerificationError(msg, f"get the toolchain that runs on {machine.name}.")
         for name in facts.needed:
-            library = known.get(name)
-            if library and is_elf(library.resolve()) and _facts(library.resolve(), title).machine == facts.machine:
+            library = next((path for path in sorted(known[name]) if _machine(path, title) == facts.machine), None)
+            if library:
                 waiting.append(library.resolve())
                 if not _finds_itself(facts, path, name):
                     wanted.add(library.relative_to(root).as_posix())
     return wanted
+
+
+def _machine(library: Path, title: str) -> str:
+    """Of libraries with one name, those of the target come with it, too. "": a linker script, a link to nothing."""
+    real = library.resolve()
+    return _facts(real, title).machine if is_elf(real) else ""
 
 
 def _finds_itself(facts: ElfFacts, path: Path, name: str) -> bool:

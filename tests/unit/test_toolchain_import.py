@@ -159,6 +159,7 @@ def test_its_own_libraries_are_found_but_never_its_c_library(tmp_path: Path) -> 
     put(root / "libexec/as", write_elf(Elf(**host, needed=["libbfd.so"], runpath="$ORIGIN/../lib")))
     for name in ("cc1", "cc1plus", "as", "ld"):
         put(root / f"usable/{name}", "#!/bin/sh\n")
+    put(root / "a/libgmp.so.10", write_elf(Elf(machine="EM_AARCH64")))  # the target's, and first by name
     for name in ("libgmp.so.10", "libc.so.6", "libm.so.6", "libbfd.so"):
         put(root / f"lib/{name}", write_elf(Elf(**host)))
     layout = look(root, tmp_path).layout
