@@ -27,6 +27,7 @@ _INSIDE = (*_STARTED, "collect2", "lto1", "lto-wrapper", "ld.bfd", "ld.gold")
 # Of the build machine: they have to be of one C library with its loader.
 _C_LIBRARY = re.compile(r"(ld-linux.*|libc|libm|libmvec|libdl|libpthread|librt|libresolv|libutil|libanl)\.so\.\d+")
 _LIBRARY = re.compile(r".+\.so(\.\d+)*")
+_LIBRARY_FOLDERS = ("usr/lib", "usr/lib64", "lib", "lib64")
 _MAX_SCRIPT_BYTES = 4096
 _MAX_SAID = 400
 
@@ -109,7 +110,8 @@ def find_layout(root: Path, compilers: Compilers, title: str, *, scratch: Path, 
     sysroot = Path(declared).resolve() if inside else root / compilers.prefix
     told = () if inside else (f"--sysroot={sysroot}",)
     runtime, glibc, glibcxx = _runtime(root, ask, told, title)
-    scripts = tuple(_broken_scripts(root, [*runtime, sysroot / "usr/lib", sysroot / "lib"], sysroot))
+    libc = Path(ask(*told, "-print-file-name=libc.so")).parent  # what -lc asks for is often not beside libc.so.6
+    scripts = tuple(_broken_scripts(root, [*runtime, libc, *(sysroot / each for each in _LIBRARY_FOLDERS)], sysroot))
     layout = GccLayout(
         triple=ask("-dumpmachine"),
         gcc=ask("-dumpfullversion", "-dumpversion"),
@@ -251,7 +253,7 @@ def _broken_scripts(root: Path, folders: Iterable[Path], sysroot: Path) -> Itera
 
     In a script inside the sysroot a path begins there. Source: ld manual, "Commands Dealing with Files".
     """
-    for folder in dict.fromkeys(folder.resolve() for folder in folders if folder.is_dir()):
+    for folder in dict.fromkeys(each.resolve() for each in folders if each.is_dir() and _is_inside(each, root)):
         for script in sorted(folder.glob("*.so")):
             head = script.read_bytes()[: _MAX_SCRIPT_BYTES + 1] if script.is_file() else b""
             if not is_script(head):
