@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import tarfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
@@ -35,9 +35,18 @@ class PackedFile:
 
 
 def pack(
-    file: str, top: str, members: Iterable[PackedFile], *, packer: Literal["gzip", "zstd"], ws: Workspace
+    file: str,
+    top: str,
+    members: Iterable[PackedFile],
+    *,
+    packer: Literal["gzip", "zstd"],
+    ws: Workspace,
+    undo: ExitStack | None = None,
 ) -> Download:
-    """top: the archive's one folder. packer: zstd takes a fifth of the time, gzip is unpacked by every tool."""
+    """top: the archive's one folder. packer: zstd takes a fifth of the time, gzip is unpacked by every tool.
+
+    undo: takes it out of the cache again, unless it was there before.
+    """
     with ws.scratch("pack") as scratch:
         packed = scratch / file
         with (
@@ -50,6 +59,8 @@ def pack(
         download = Download(file=file, sha256=sha256_file(packed), size_bytes=packed.stat().st_size)
         place = cached_path(download, ws)
         place.parent.mkdir(parents=True, exist_ok=True)
+        if undo and not place.exists():
+            undo.callback(place.unlink, missing_ok=True)
         packed.replace(place)
     return download
 

@@ -6,6 +6,7 @@ import os
 import posixpath
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -37,9 +38,19 @@ class Imported:
 
 
 def take_sdk(
-    name: str, chosen: Chosen, recipe: SdkRecipe, recipe_facts: str, layouts: Sequence[SdkLayout], *, ws: Workspace
+    name: str,
+    chosen: Chosen,
+    recipe: SdkRecipe,
+    recipe_facts: str,
+    layouts: Sequence[SdkLayout],
+    *,
+    ws: Workspace,
+    undo: ExitStack,
 ) -> Imported:
-    """What was chosen, packed into the cache, and the facts of it. Nothing of the project's is written."""
+    """What was chosen, packed into the cache, and the facts of it. Nothing of the project's is written.
+
+    undo: takes the archive out of the cache again, unless it was there before.
+    """
     with ws.scratch("sdk-tree") as scratch:
         tree, prefix = scratch / "root", scratch / "prefix"
         links = _lay_out(chosen, tree)
@@ -49,7 +60,7 @@ def take_sdk(
             digest = digest_tree(tree)
             step.note = f"{len(libraries)} libraries"
         with ws.log.step(f"Packing {name}"):
-            archive = _pack(name, digest, chosen, links, tree, ws)
+            archive = _pack(name, digest, chosen, links, tree, ws, undo)
         lock = SdkLock(
             recipe=recipe_facts,
             tree=digest,
@@ -143,7 +154,9 @@ def _lay_out(chosen: Chosen, tree: Path) -> dict[str, str]:
     return links
 
 
-def _pack(name: str, digest: str, chosen: Chosen, links: Mapping[str, str], tree: Path, ws: Workspace) -> Download:
+def _pack(
+    name: str, digest: str, chosen: Chosen, links: Mapping[str, str], tree: Path, ws: Workspace, undo: ExitStack
+) -> Download:
     folders = {parent for file in (*chosen.files, *links) for parent in _parents(file)}
     members = [PackedFile(folder) for folder in sorted(folders)]
     for place in sorted((*chosen.files, *links)):
@@ -152,7 +165,7 @@ def _pack(name: str, digest: str, chosen: Chosen, links: Mapping[str, str], tree
         else:
             executable = os.access(tree / place, os.X_OK)
             members.append(PackedFile(place, content=tree / place, executable=executable))
-    return pack(f"{name}-{digest[:12]}.tar.zst", _TOP, members, packer="zstd", ws=ws)
+    return pack(f"{name}-{digest[:12]}.tar.zst", _TOP, members, packer="zstd", ws=ws, undo=undo)
 
 
 def _parents(path: str) -> list[str]:

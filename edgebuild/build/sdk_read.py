@@ -14,6 +14,7 @@ from edgebuild.elf.facts import provided_versions
 from edgebuild.model.arch import Arch
 from edgebuild.model.elf import ElfFacts
 from edgebuild.model.sdk import SdkLibrary
+from edgebuild.placing import printable
 
 _LICENCE = re.compile(
     r"(?i)(?:.*[-_. ])?(?:licen[cs]es?|copying|copyright|eula|notices?|legal|third.?party.?(?:notices?|licen[cs]es?))"
@@ -33,6 +34,7 @@ _MACRO = re.compile(
 _LIBRARY = re.compile(r"lib[A-Za-z0-9_.+@-]+\.so(?:\.[A-Za-z0-9_.+@-]+)?")
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_.+@/-]+")
 _MAX_TEXT_BYTES = 1 << 20
+_MAX_SAID_CHARS = 200
 # Parts of a C or C++ runtime that SDKs carry for their own programs. A build has its toolchain's, a box its own.
 _RUNTIME = re.compile(r"(?:lib(?:c|m|dl|rt|pthread|resolv|util|stdc\+\+|gcc_s|nsl)\.so(?:\.|$)|ld-linux|ld-\d).*")
 
@@ -52,7 +54,7 @@ def licence_name(root: Path, files: Sequence[str]) -> str:
     """As a wheel's metadata calls it; "" where nothing does."""
     for fields in _metadata(root, files):
         for key in ("License-Expression", "License"):
-            if (name := fields.get(key, "")) and name.upper() not in ("UNKNOWN", "OTHER"):
+            if (name := one_line(fields.get(key, ""))) and name.upper() not in ("UNKNOWN", "OTHER"):
                 return name
     return ""
 
@@ -61,9 +63,9 @@ def sdk_title(root: Path, files: Sequence[str], source: str) -> str:
     """What its metadata calls it, else its file's name without version and endings."""
     names = {fields["Name"] for fields in _metadata(root, files) if fields.get("Name")}
     if len(names) == 1:
-        return names.pop()
+        return one_line(names.pop())
     last = posixpath.basename(source.rstrip("/"))
-    return _IN_NAME.split(last)[0].split(".")[0] or last
+    return one_line(_IN_NAME.split(last)[0].split(".")[0] or last)
 
 
 def sdk_version(root: Path, files: Sequence[str], sources: Sequence[str]) -> str:
@@ -74,7 +76,7 @@ def sdk_version(root: Path, files: Sequence[str], sources: Sequence[str]) -> str
         for look in (_of_version_json, _of_metadata, _of_file_names, _of_pkg_config, _of_version_file, _of_macros)
         for version in look(root, nearest_first, sources)
     )
-    return next((version for version in found if version), "")
+    return next((said for version in found if version and (said := one_line(version))), "")
 
 
 def include_folders(files: Iterable[str], arch: Arch) -> tuple[str, ...]:
@@ -131,6 +133,11 @@ def binaries_of(root: Path, files: Iterable[str], libraries: Iterable[SdkLibrary
     return {name: sha256_file(root / name) for name in files if name not in known and _is_binary(root / name)}
 
 
+def one_line(text: str) -> str:
+    """What a stranger has written, as records, build files and terminals can carry it."""
+    return printable(" ".join(text.split()))[:_MAX_SAID_CHARS]
+
+
 def read_text(path: Path) -> str:
     try:
         with path.open("rb") as file:
@@ -152,7 +159,7 @@ def _of_version_json(root: Path, files: Sequence[str], _: Sequence[str]) -> Iter
         if posixpath.basename(name) == "version.json":
             try:
                 document: Any = json.loads(read_text(root / name))
-            except ValueError:
+            except (ValueError, RecursionError):  # the second for one that is nested to no end
                 continue
             entries = [document, *document.values()] if isinstance(document, dict) else []
             yield from (str(entry["version"]) for entry in entries if isinstance(entry, dict) and "version" in entry)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from edgebuild.build.sdk_read import read_text
+from edgebuild.build.sdk_read import one_line, read_text
 from edgebuild.model.sdk import SdkLayout, SdkLibrary, SdkLock, SdkRecipe
 
 _STEM = re.compile(r"lib(?P<stem>.+?)\.so(?:\..+)?")
@@ -193,7 +193,7 @@ def _write_pkg_config(name: str, recipe: SdkRecipe, lock: SdkLock, folder: Path,
 
 
 def _plain(title: str) -> str:
-    return re.sub(r"[\"\\$\n]", " ", title)
+    return re.sub(r"[\"\\$]", " ", one_line(title))
 
 
 def _write(place: Path, content: str) -> None:

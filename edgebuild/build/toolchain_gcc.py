@@ -6,14 +6,15 @@ its linker scripts name by places of another machine) it is told by the scripts 
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from edgebuild.build.sysroot_pkgconfig import provide_pkgconfig
 from edgebuild.build.toolchain_bin import PROGRAMS, quoted, write_scripts
 from edgebuild.digest import digest_of
-from edgebuild.errors import ConfigError, NotAvailable
+from edgebuild.errors import ConfigError, NotAvailable, VerificationError
 from edgebuild.fetch import cached_path, fetch, verify
 from edgebuild.model.arch import ARCHES, Arch, host_arch
 from edgebuild.model.elf import parse_version
@@ -93,8 +94,29 @@ def provide_gcc_tree(name: str, archive: Download, *, ws: Workspace) -> Path:
         verify(place, archive)
         unpack_tar(place, tree)
 
-    key = digest_of(archive.sha256)
-    return ws.provide("toolchains", _TREE, key, make, f"Unpacking {archive.file}")
+    return ws.provide("toolchains", _TREE, _tree_key(archive), make, f"Unpacking {archive.file}")
+
+
+@contextlib.contextmanager
+def forgotten_if_refused(archive: Download, *, ws: Workspace) -> Iterator[None]:
+    """What turns out to be no toolchain leaves the cache, unless it was unpacked before.
+
+    After an interruption it stays, so that the next import goes on with it.
+    """
+    tree = ws.product("toolchains", _TREE, _tree_key(archive))
+    was_there = tree.is_dir()
+    try:
+        yield
+    except VerificationError:
+        if not was_there:
+            cached_path(archive, ws).unlink(missing_ok=True)
+            with ws.scratch("refused") as scratch, contextlib.suppress(FileNotFoundError):
+                tree.rename(scratch / "tree")  # a half-removed one would be taken for whole
+        raise
+
+
+def _tree_key(archive: Download) -> str:
+    return digest_of(archive.sha256)
 
 
 def render_scripts(layout: GccLayout, tree: Path, beside: Path) -> dict[str, str]:

@@ -79,6 +79,13 @@ class Something(click.Path):
         return super().convert(value, param, ctx)
 
 
+def require_file_or_folder(path: Path) -> None:
+    """A pipe would be waited for, a device read without end. Raises ConfigError."""
+    if not (path.is_file() or path.is_dir()):
+        msg = f"{path}: a pipe, a device or a socket, where a file or a folder is expected"
+        raise ConfigError(msg, "save what comes out of it to a file, and name that.")
+
+
 def contract_output(_ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:
     """Said before a box is asked: a contract of another name would be found by no command."""
     if path and path.suffix != ".yaml":

@@ -11,7 +11,7 @@ from edgebuild.build.sdk import lacking, provide_sdk, sdk_tree
 from edgebuild.commands.context import Context, json_option, print_json, print_table
 from edgebuild.commands.sdk_import import import_sdk
 from edgebuild.commands.sdk_show import document_of, echo_sdk
-from edgebuild.config.sdk import load_backend_functions, load_sdk, remove_sdk, sdk_file, sdk_names
+from edgebuild.config.sdk import load_backend_functions, load_sdk, remove_sdk, sdk_names
 from edgebuild.errors import ConfigError
 from edgebuild.fetch import cached_path, keep_file
 from edgebuild.log import Log
@@ -103,7 +103,7 @@ def provide(ctx: Context, name: str, archive: Path | None, as_json: bool) -> Non
 @click.pass_obj
 def remove(ctx: Context, name: str, cached: bool, as_json: bool) -> None:
     """Forget an SDK: its record in this project goes."""
-    if not sdk_file(name, ctx.ws).is_file():
+    if name not in sdk_names(ctx.ws):
         load_sdk(name, ctx.ws)  # says what there is
     try:
         sdk = load_sdk(name, ctx.ws)

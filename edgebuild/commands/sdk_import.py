@@ -18,7 +18,14 @@ from edgebuild.build.sdk import Imported, lacking, provide_sdk, take_sdk
 from edgebuild.build.sdk_choose import Chosen, SdkWish, choose, keeper
 from edgebuild.build.sdk_open import Opened, open_sdk
 from edgebuild.build.sdk_read import is_licence, licence_name, read_text, sdk_title, sdk_version
-from edgebuild.commands.context import Context, Something, complete_targets, json_option, print_json
+from edgebuild.commands.context import (
+    Context,
+    Something,
+    complete_targets,
+    json_option,
+    print_json,
+    require_file_or_folder,
+)
 from edgebuild.commands.fleet import Wish, reach_options
 from edgebuild.commands.sdk_box import fetched_from_box
 from edgebuild.commands.sdk_show import document_of, echo_sdk
@@ -31,12 +38,13 @@ from edgebuild.model.arch import ARCHES, ArchName
 from edgebuild.model.contract import Provided
 from edgebuild.model.sdk import Sdk, SdkLicence, SdkRecipe, SdkTree
 from edgebuild.model.tree import TreeFacts
+from edgebuild.placing import printable
 from edgebuild.workspace import Workspace
 
 # A CMake package, pkg-config files and folders are called so.
 _SHOWN = 5
 _LOADING = ("A102", "A103", "A107", "A134")  # codes of what the loader would not do
-_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 
 @click.command("import")
@@ -89,8 +97,8 @@ def import_sdk(
     Refused is what would write outside its folder, is for another machine, or comes without an accepted licence.
     """
     if not _NAME.fullmatch(name):
-        msg = f"--as: '{name}' is not a name: small letters, digits, '-', '_' and '.'"
-        raise ConfigError(msg)
+        msg = f"--as: '{name}' is not a name: up to 64 small letters, digits, '-', '_' and '.'"
+        raise ConfigError(msg, "find_package() asks for it by this name, so a short one is best.")
     boxes = _boxes_of(target, ctx.ws)
     wish = SdkWish(paths=paths, only=only, drop=drop, arch=arch or _arch_of(boxes))
     reach = Wish(source, ssh_key=ssh_key, known_hosts=known_hosts, via=via)
@@ -112,9 +120,11 @@ def import_sdk(
             redistributable=redistributable,
             url=url,
         )
-        imported = take_sdk(name, chosen, recipe, recipe_facts(recipe), load_layouts(), ws=ctx.ws)
-    tree = provide_sdk(imported.sdk, ws=ctx.ws)
-    file = save_sdk(imported.sdk, ctx.ws)
+        with contextlib.ExitStack() as undo:
+            imported = take_sdk(name, chosen, recipe, recipe_facts(recipe), load_layouts(), ws=ctx.ws, undo=undo)
+            tree = provide_sdk(imported.sdk, ws=ctx.ws)
+            file = save_sdk(imported.sdk, ctx.ws)
+            undo.pop_all()
     unfit = {row: _unfit(imported.sdk, chosen, provided) for row, provided in boxes.items()}
     _show(imported, chosen, tree, file, unfit, as_json, ctx.ws)
 
@@ -148,6 +158,7 @@ def _unfit(sdk: Sdk, chosen: Chosen, provided: Provided) -> list[str]:
 def _open(source: str, reach: Wish, inner: tuple[str, ...], wish: SdkWish, ws: Workspace) -> Iterator[Opened]:
     path = Path(source)
     if path.exists():
+        require_file_or_folder(path)
         with open_sdk(path.absolute(), inner, keep=keeper(wish), arch=wish.arch, ws=ws) as opened:
             yield opened
     elif is_box(source):
@@ -155,7 +166,7 @@ def _open(source: str, reach: Wish, inner: tuple[str, ...], wish: SdkWish, ws: W
             yield opened
     elif "/" in source and path.suffix and ":" not in source:
         msg = f"{source}: no such file or folder"
-        raise ConfigError(msg)
+        raise ConfigError(msg, "a box is written USER@HOST, an image as its engine calls it.")
     else:
         with saved_image(source, ws) as saved, open_sdk(saved, inner, arch=wish.arch, ws=ws) as opened:
             yield opened
@@ -207,7 +218,12 @@ def _print_licences(chosen: Chosen, source: str) -> None:
         msg = f"{source}: no licence text is among the files that would be taken"
         raise NotAvailable(msg, "read it where the SDK came from.")
     for file in files:
-        click.echo(f"==== {file} ====\n{read_text(chosen.root / file).rstrip()}\n")
+        click.echo(f"==== {file} ====\n{_shown(read_text(chosen.root / file))}\n")
+
+
+def _shown(text: str) -> str:
+    """Without what would steer a terminal."""
+    return "\n".join(printable(line.expandtabs()) for line in text.rstrip().splitlines())
 
 
 def _show(

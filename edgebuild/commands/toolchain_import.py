@@ -12,9 +12,9 @@ import yaml
 from edgebuild.build.gcc_archive import keep_archive_of
 from edgebuild.build.gcc_layout import Found, find_compilers, find_layout
 from edgebuild.build.toolchain import provide_toolchain
-from edgebuild.build.toolchain_gcc import provide_gcc_tree
+from edgebuild.build.toolchain_gcc import forgotten_if_refused, provide_gcc_tree
 from edgebuild.build.toolchain_proof import prove_toolchain
-from edgebuild.commands.context import Context, Something, json_option, print_json
+from edgebuild.commands.context import Context, Something, json_option, print_json, require_file_or_folder
 from edgebuild.config.recipes import load_toolchain_recipe, save_lock
 from edgebuild.config.targets import recipe_digest, toolchain_spec
 from edgebuild.errors import ConfigError
@@ -47,6 +47,7 @@ def import_toolchain(ctx: Context, source: Path, name: str, triple: str, url: st
     where it was made for another place, and has to compile, link and run a C and a C++17 program. Run again after an
     interruption, it goes on where it was.
     """
+    require_file_or_folder(source)
     ws, title = ctx.ws, source.name or str(source)
     file = _recipe_file(name, ws)
     if source.is_dir():
@@ -55,14 +56,15 @@ def import_toolchain(ctx: Context, source: Path, name: str, triple: str, url: st
     with ws.lock(f"import-{name}"):
         with ws.log.step(f"Taking {source} into the cache"):
             archive = keep_archive_of(source.absolute(), name, ws=ws)
-        tree = provide_gcc_tree(name, archive, ws=ws)
-        with ws.log.step("Looking for the compiler, its libraries and its C library"), ws.scratch("gcc") as scratch:
-            compilers = find_compilers(tree, title, triple)
-            found = find_layout(tree, compilers, title, scratch=scratch, run=ctx.run)
-        spec = _spec(name, source, url, archive, found, ws)
-        toolchain = provide_toolchain(spec, found.arch, ws=ws, run=ctx.run)
-        runtime = tuple(tree / folder for folder in found.layout.runtime)
-        proven = prove_toolchain(toolchain, tree, runtime, ws=ws, run=ctx.run)
+        with forgotten_if_refused(archive, ws=ws):
+            tree = provide_gcc_tree(name, archive, ws=ws)
+            with ws.log.step("Looking for the compiler, its libraries and its C library"), ws.scratch("gcc") as scratch:
+                compilers = find_compilers(tree, title, triple)
+                found = find_layout(tree, compilers, title, scratch=scratch, run=ctx.run)
+            spec = _spec(name, source, url, archive, found, ws)
+            toolchain = provide_toolchain(spec, found.arch, ws=ws, run=ctx.run)
+            runtime = tuple(tree / folder for folder in found.layout.runtime)
+            proven = prove_toolchain(toolchain, tree, runtime, ws=ws, run=ctx.run)
         assert spec.lock.imported
         imported = msgspec.structs.replace(spec.lock.imported, proven=proven)
         _save(file, spec, imported)

@@ -36,9 +36,8 @@ def sdk_names(ws: Workspace) -> tuple[str, ...]:
 
 def load_sdk(name: str, ws: Workspace, *, where: str = "") -> Sdk:
     """where: for messages, "edgebuild.yaml: sdk: ". Raises ConfigError."""
-    file = sdk_file(name, ws)
-    if not file.is_file():
-        known = sdk_names(ws)
+    file, known = sdk_file(name, ws), sdk_names(ws)
+    if name not in known:
         msg = f"{where}no SDK named '{name}' has been imported ({file})"
         there = f"there are: {', '.join(known)}. " if known else ""
         raise ConfigError(msg, f"{did_you_mean(name, known)}{there}`edgebuild sdk import SOURCE --as {name}` makes it.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import stat
 import tarfile
 import zipfile
@@ -320,6 +321,7 @@ def test_what_is_interrupted_leaves_nothing(sdk: Path, ws: Workspace, monkeypatc
     monkeypatch.setattr(sdk_build, "write_view", interrupted)
     assert call(ws, "import", sdk, "--as", "acme", *YES).exit_code != 0
     assert not sdk_names(ws) and not (ws.project / "sysroots").exists() and not list((ws.cache / "work").iterdir())
+    assert not list((ws.cache / "downloads").rglob("*.zst")), "packed for nobody"
 
 
 def test_a_version_that_nothing_tells_is_asked_for(tmp_path: Path, ws: Workspace) -> None:
@@ -339,6 +341,39 @@ def test_a_version_that_nothing_tells_is_asked_for(tmp_path: Path, ws: Workspace
 )
 def test_the_version_is_where_vendors_write_it(file: str, content: bytes, tmp_path: Path, ws: Workspace) -> None:
     assert imported(ws, tar(tmp_path / "acme.tar.gz", {**SDK, file: content}))["version"] == "5.6.7"
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "version"),
+    [
+        ("acme/version.json", b"[" * 200_000, "1.4"),
+        ("acme/version.json", b'{"acme": {"version": "2.0\\ud800\\u001b[31m\\n"}}', "2.0\ufffd\ufffd[31m"),
+        ("acme/a.dist-info/METADATA", b"Name: a\nVersion: 3.0\x1b[2J\n", "3.0\ufffd[2J"),
+    ],
+)
+def test_whatever_its_files_say_becomes_one_line(
+    file: str, content: bytes, version: str, tmp_path: Path, ws: Workspace
+) -> None:
+    """Of a file that a stranger has made: nested to no end, half a letter, what steers a terminal."""
+    source = folder(tmp_path / "acme\rLibs: -Wl,evil-1.4", {**SDK, file: content})
+    document = imported(ws, source)
+    assert document["version"] == version and document["title"].isprintable()
+    written = (Path(document["prefix"]) / "lib/pkgconfig/acme.pc").read_bytes()
+    assert b"\r" not in written, "pkg-config takes it for the end of a line"
+
+
+def test_a_name_is_no_path_to_files_of_the_project(sdk: Path, ws: Workspace) -> None:
+    imported(ws, sdk)
+    precious = ws.project / "edgebuild.yaml"
+    precious.write_text("name: demo\n")
+    for words in (("remove", "../../edgebuild"), ("show", "../../edgebuild"), ("remove", "../sdks/acme")):
+        assert "no SDK named" in str(call(ws, *words).exception), words
+    assert precious.is_file() and sdk_names(ws) == ("acme",)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path, ws: Workspace) -> None:
+    os.mkfifo(tmp_path / "pipe-1.0")
+    assert "a pipe, a device or a socket" in refused(ws, tmp_path / "pipe-1.0", *YES).message
 
 
 def test_globs_that_match_nothing_are_mistakes(sdk: Path, ws: Workspace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 from pathlib import Path
 
@@ -321,3 +322,5 @@ def test_nothing_half_written_stays_when_the_proof_fails(
     assert code == 6, said
     assert "toolchain 'acme': its compiler ends well and makes nothing" in said
     assert not (home / "toolchains").exists(), "neither recipe nor lock"
+    assert not list(Path(os.environ["EDGEBUILD_CACHE"]).rglob("*-g++")), "what is refused does not fill the cache"
+    assert not list(Path(os.environ["EDGEBUILD_CACHE"]).glob("downloads/*/*"))
