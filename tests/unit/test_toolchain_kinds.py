@@ -11,6 +11,7 @@ from edgebuild.build.cmake import render_toolchain_file
 from edgebuild.build.conan_profile import render_profile
 from edgebuild.build.sysroot import sysroot_digest
 from edgebuild.build.toolchain import provide_toolchain
+from edgebuild.config import targets
 from edgebuild.config.project import load_project
 from edgebuild.config.recipes import load_toolchain_recipe
 from edgebuild.config.targets import glibc_beyond, load_target, toolchain_problems, toolchain_spec
@@ -69,6 +70,19 @@ def test_a_clang_takes_the_sysroot_that_it_is_wished_with_or_the_rows(project: W
     assert toolchain_spec(ToolchainWish(name="clang"), project, row_sysroot="root").sysroot == spec.sysroot
     with pytest.raises(ConfigError, match=r"acme\.yaml: toolchain 'clang' has no C library of its own, and no sysroot"):
         toolchain_spec(ToolchainWish(name="clang"), project, where="acme.yaml")
+
+
+def test_a_row_names_toolchain_and_sysroot(project: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = "title: Acme\ncontract: generic-arm64\ntoolchain: clang\nsysroot: root\nbackends: [cpu]\n"
+    monkeypatch.setattr(targets, "_ROWS", tmp_path / "rows")
+    write(tmp_path / "rows/acme.yaml", row)
+    assert load_target("acme", project).toolchain.words == "clang against root, glibc 2.31"
+    write(tmp_path / "rows/acme.yaml", row.replace("sysroot: root", "sysroot: roof"))
+    with pytest.raises(ConfigErrors, match="no sysroot named 'roof'"):
+        load_target("acme", project)
+    write(tmp_path / "rows/acme.yaml", row.replace("sysroot: root\n", ""))
+    with pytest.raises(ConfigErrors, match=r"acme\.yaml: toolchain 'clang' has no C library of its own"):
+        load_target("acme", project)
 
 
 @pytest.mark.parametrize("name", ["zig", "linaro"])
