@@ -31,9 +31,7 @@ void* pointer(cuda::DevicePointer address) { return reinterpret_cast<void*>(addr
 
 Engine::~Engine() {
   if (gpu_.context() == nullptr) return;
-  for (const Slot& slot : slots_) {
-    if (slot.is_open) settle(slot);
-  }
+  for (const Slot& slot : slots_) settle(slot);
   const Current current(gpu_);  // TensorRT frees device memory of its own
   plan_.unload();
 }
@@ -101,10 +99,10 @@ Code Engine::submit(std::int32_t slot, const abi::Tensor* in, std::size_t in_cou
   return code;
 }
 
-/// After a failure: part of the run may be under way, and uses what the caller is about to free.
+/// Part of a run, or of a picture made ready for one, may be under way and uses what is about to be freed.
 void Engine::settle(const Slot& slot) noexcept {
-  compute_.synchronize(nullptr);
-  slot.stream.synchronize(nullptr);
+  if (compute_) compute_.synchronize(nullptr);
+  if (slot.stream) slot.stream.synchronize(nullptr);
 }
 
 Code Engine::start(Slot& slot, const abi::Tensor* in, Error* error) noexcept {
@@ -213,7 +211,10 @@ Code Engine::prepare(std::int32_t slot, const abi::Picture& picture, const abi::
 
   if (Code code = chosen->prepared.reserve(gpu_, tensor.size_bytes, error); code != Code::kOk) return code;
   const Code code = chosen->pictures.prepare(kernels_, picture, wish, chosen->stream, chosen->prepared.get(), copies_, error);
-  if (code != Code::kOk) return code;
+  if (code != Code::kOk) {
+    settle(*chosen);
+    return code;
+  }
   tensor.data = chosen->prepared.data();
   *input = tensor;
   return Code::kOk;
