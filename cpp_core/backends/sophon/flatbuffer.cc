@@ -6,7 +6,8 @@ namespace edgecore::sophon::flatbuffer {
 namespace {
 
 // Vectors may share their elements, so that a small file can describe a walk without end. Real models have thousands.
-constexpr std::size_t kMaxTables = 1'000'000;
+constexpr std::size_t kMaxParts = 1'000'000;
+constexpr std::uint32_t kMaxTextBytes = 4096;  // of names, each of which a vector may have a million times
 
 /// The way from the root to a field, on the walk's own stack: text is made of it only when something is wrong.
 struct Step {
@@ -54,7 +55,7 @@ class Walk {
 
   std::string_view bytes_;
   std::uint64_t binary_bytes_;
-  std::size_t tables_ = 0;
+  std::size_t parts_ = 0;  // tables and ranges
   std::string problem_;
 };
 
@@ -70,7 +71,7 @@ std::uint64_t inline_size(const Field& field) {
 std::uint64_t alignment(const Field& field) { return field.kind == Kind::kBinary ? 8 : inline_size(field); }
 
 bool Walk::table(std::uint64_t at, const Table& table, const Step* step) {
-  if (++tables_ > kMaxTables) return refuse(step, "more than a million tables");
+  if (++parts_ > kMaxParts) return refuse(step, "more than a million tables and ranges");
   if (!inside(at, 4) || at % 4 != 0) return refuse(step, "the table is not where it is said to be");
   const auto vtable = static_cast<std::int64_t>(at) - load<std::int32_t>(at);
   const auto vtable_at = static_cast<std::uint64_t>(vtable);
@@ -108,6 +109,7 @@ bool Walk::field(std::uint64_t at, const Field& field, const Step* step) {
     case Kind::kString: {
       const std::optional<std::uint32_t> length = vector(*target, 1, step);
       if (!length) return false;
+      if (*length > kMaxTextBytes) return refuse(step, "a text of " + std::to_string(*length) + " bytes");
       if (!inside(*target + 4 + *length, 1) || bytes_[*target + 4 + *length] != '\0') {
         return refuse(step, "the text has no end");
       }
@@ -136,6 +138,7 @@ bool Walk::elements(std::uint64_t at, const Field& field, const Step* step) {
 }
 
 bool Walk::range(std::uint64_t at, const Step* step) {
+  if (++parts_ > kMaxParts) return refuse(step, "more than a million tables and ranges");
   const auto start = load<std::uint64_t>(at);
   const auto size = load<std::uint64_t>(at + 8);
   if (start <= binary_bytes_ && size <= binary_bytes_ - start) return true;

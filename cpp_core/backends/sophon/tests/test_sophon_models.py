@@ -104,6 +104,35 @@ def test_a_file_larger_than_memory_is_refused_by_its_header(native: Built, cache
         assert f"has {size} bytes, but its header says" in answer.text
 
 
+def with_networks_shared(count: int, name: bytes) -> bytes:
+    """A model whose list of networks names one of them `count` times: only its name is there."""
+    head_bytes, list_bytes, text_bytes = 44, 4 + 4 * count, 8
+    list_at = head_bytes + text_bytes
+    network_at = list_at + list_bytes + 8
+    parts = [
+        struct.pack("<I7H2x", 20, 14, 24, 4, 8, 12, 16, 20),  # root, and where its fields are
+        struct.pack("<i5I", 16, *(head_bytes - at for at in (24, 28, 32, 36)), list_at - 40),
+        struct.pack("<I4s", 3, b"2.2"),  # type, version, time and chip
+        struct.pack("<I", count) + b"".join(struct.pack("<I", network_at - list_at - 4 - 4 * i) for i in range(count)),
+        struct.pack("<3H2xiI", 6, 8, 4, 8, 4),
+        struct.pack("<I", len(name)) + name + b"\0",
+    ]
+    tables = b"".join(parts)
+    return struct.pack("<4I48x", words(AFFINE)[0], HEADER_BYTES, len(tables), 0) + tables
+
+
+def test_a_walk_without_end_is_refused(native: Built, cache: Workspace, tmp_path: Path) -> None:
+    """Whatever is shared costs the file nothing and the reader its time: 10 TB of text here."""
+    place = stand_in(native, cache)
+    short = judged(place, tmp_path, with_networks_shared(3, b"net"))
+    assert "network 'net' is in the form of before 2019" in short.text  # the file itself is whole
+    endless = judged(place, tmp_path, with_networks_shared(500_000, b"n" * 20_000_000))
+    assert (endless.code, endless.exit_code) == (CORRUPT, 0)
+    assert "net[0].name: a text of 20000000 bytes" in endless.text
+    many = judged(place, tmp_path, with_networks_shared(1_000_001, b"net"))
+    assert "more than a million tables" in many.text
+
+
 def mutated(random_: random.Random, model: bytes, places: range) -> bytes:
     """One to four changes in `places`: a bit, a byte, a size, or something copied over something else."""
     bytes_ = bytearray(model)
@@ -187,3 +216,33 @@ def test_damage_that_the_real_loader_dies_of_never_reaches_it(native: Built, cac
         answer = judged(place, tmp_path, model)
         assert answer.exit_code == 0, answer
         assert answer.code != OK or model != whole
+
+
+def test_a_piece_without_inputs_is_refused(native: Built, cache: Workspace, tmp_path: Path) -> None:
+    """The real loader dies of it with SIGSEGV: found with a mutant whose list of fields had been shortened."""
+    fields = AFFINE.index(struct.pack("<2H", 28, 32), description(AFFINE).start)  # of the only sub-network
+    answer = judged(stand_in(native, cache), tmp_path, AFFINE[:fields] + struct.pack("<H", 8) + AFFINE[fields + 2 :])
+    assert answer.code == CORRUPT
+    assert answer.text == "network 'affine', stage 0: its sub-network 0 has no inputs or no outputs"
+
+
+def test_what_the_real_loader_dies_of_all_the_same_ends_a_trial_and_not_the_runner(
+    native: Built, cache: Workspace, clips: Path, tmp_path: Path
+) -> None:
+    """An address for the input that the chip does not have: sound as a description, and fatal."""
+    place = simulator(native, "bm1684", cache)
+    address = struct.pack("<2Q", 16, 0x105100000)  # size and device address of the input, as they lie there
+    at = AFFINE.index(address, description(AFFINE).start) + 8
+    model = tmp_path / "model.bmodel"
+    model.write_bytes(AFFINE[:at] + struct.pack("<Q", 0x7105100000) + AFFINE[at + 8 :])
+    assert place.attempt(model).exit_code == 255
+
+    (tmp_path / "model.yaml").write_text(
+        "model: model.bmodel\ninput: {width_px: 4, height_px: 4}\nhead: {kind: yolov8}\nlabels: [thing]\n"
+    )
+    pipeline = tmp_path / "pipeline.yaml"
+    pipeline.write_text(f"source: {{uri: {clips / 'bikes.mp4'}}}\nmodel: model.yaml\nbackend: sophon\n")
+    ended = place.call(place.tree / "bin" / "edgecore", "run", pipeline, "--backends", place.modules)
+    assert ended.code == 6, ended.stderr
+    assert "ended it with exit status 255" in ended.stderr
+    assert ended.stdout == ""
