@@ -122,6 +122,5 @@ class Below:
             self.remove(f"{name}/{child.name}" if name else child.name, but=but)
 
     def _escape(self, name: str) -> VerificationError:
-        return VerificationError(
-            f"{self._archive}: member '{printable(name)}' would leave the folder it is unpacked into"
-        )
+        msg = f"{self._archive}: member '{printable(name)}' would leave the folder it is unpacked into"
+        return VerificationError(msg, "nothing of it is used; ask whoever made it for an archive without such members.")

@@ -109,7 +109,7 @@ def _real_folder(listing: Listing, path: str, title: str) -> str:
     found = listing.resolve(path.strip("/"), system=True)
     if not found:
         msg = f"--path {path}: {title} has no such folder"
-        raise ConfigError(msg)
+        raise ConfigError(msg, "folders are named from the root on: --path /opt/sdk.")
     return found
 
 
@@ -198,7 +198,7 @@ def _require_one_machine(
             raise VerificationError(msg, "say which it is for, --arch or --target; then the others are named.")
         if not counts:
             msg = f"{title}: nothing in it is for a machine that we build for ({', '.join(ARCHES)})"
-            raise VerificationError(msg)
+            raise VerificationError(msg, "get the one for the box's CPU, as `edgebuild targets` lists it.")
         (machine,) = counts
         arch = known[machine]
     if wrong := {name: machines for name, machines in found.items() if machines != {arch.elf_machine}}:

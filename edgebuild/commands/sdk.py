@@ -116,4 +116,6 @@ def remove(ctx: Context, name: str, cached: bool, as_json: bool) -> None:
     if as_json:
         print_json({"schema": "edgebuild.sdk-removed/1", "name": name, "cached": cached})
     else:
-        click.echo(f"{name}: removed" + ("" if cached else "; its files in the cache stay (--cached removes them)"))
+        click.echo(
+            f"{name}: removed" + ("" if cached else "; its files in the cache stay (with --cached they go, too)")
+        )

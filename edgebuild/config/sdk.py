@@ -41,7 +41,10 @@ def load_sdk(name: str, ws: Workspace, *, where: str = "") -> Sdk:
         msg = f"{where}no SDK named '{name}' has been imported ({file})"
         there = f"there are: {', '.join(known)}. " if known else ""
         raise ConfigError(msg, f"{did_you_mean(name, known)}{there}`edgebuild sdk import SOURCE --as {name}` makes it.")
-    recipe, lock = load_yaml(file, SdkRecipe), load_yaml(file.with_suffix(".lock"), SdkLock)
+    try:
+        recipe, lock = load_yaml(file, SdkRecipe), load_yaml(file.with_suffix(".lock"), SdkLock)
+    except ConfigError as err:
+        raise ConfigError(err.message, err.hint or f"mend it, or: {_AGAIN.format(name=name)}") from err
     if lock.recipe != recipe_facts(recipe):
         msg = f"{file.with_suffix('.lock')}: no longer matches {file.name}: what is taken of the SDK has changed since"
         raise ConfigError(msg, _AGAIN.format(name=name))
@@ -93,7 +96,7 @@ def sdks_for(
         sdk = load_sdk(name, ws, where=f"{target}.yaml: sdk: ")
         if sdk.recipe.arch != arch:
             msg = f"{target}.yaml: sdk: '{name}' is for {sdk.recipe.arch}, the row for {arch}"
-            raise ConfigError(msg)
+            raise ConfigError(msg, f"name one that is for {arch}; `edgebuild sdk list` says which are.")
         found[name] = msgspec.structs.replace(sdk, on_box=True)
     for use in uses:
         use = SdkUse(name=use) if isinstance(use, str) else use

@@ -414,3 +414,7 @@ def test_a_record_that_was_changed_is_no_longer_trusted(sdk: Path, ws: Workspace
     file.write_text(file.read_text() + 'only: ["lib/*"]\n')
     with pytest.raises(ConfigError, match="no longer matches"):
         load_sdk("acme", ws)
+    file.write_text("garbage\n")
+    with pytest.raises(ConfigError) as told:
+        load_sdk("acme", ws)
+    assert str(file) in told.value.message and "sdk import SOURCE --as acme" in told.value.hint
