@@ -124,6 +124,17 @@ class StageCheck {
     return Code::kOk;
   }
 
+  /// The loader reads both lists of a piece that runs on the TPU (0) or the CPU (1) without looking whether they are there.
+  Code pieces(const View& stage) {
+    for (std::size_t i = 0; i < stage.count(schema::kSubNets); ++i) {
+      const View piece = stage.table(schema::kSubNets, i);
+      if (piece.scalar<std::int32_t>(schema::kSubNetMode) > 1) continue;
+      if (piece.has(schema::kSubNetInput) && piece.has(schema::kSubNetOutput)) continue;
+      return fail(error_, Code::kCorrupt, "%s: its sub-network %zu has no inputs or no outputs", where_.c_str(), i);
+    }
+    return Code::kOk;
+  }
+
   /// Commands that read damaged weights still run: nothing else would notice.
   Code weights(const View& memory) {
     const std::string_view expected = memory.text(schema::kCheckCode);
@@ -190,6 +201,7 @@ Code check_network(const View& network, std::string_view data, NetworkFacts& fac
     std::vector<TensorFacts> outputs;
     if (Code code = check.tensors(stage, schema::kInputTensor, inputs); code != Code::kOk) return code;
     if (Code code = check.tensors(stage, schema::kOutputTensor, outputs); code != Code::kOk) return code;
+    if (Code code = check.pieces(stage); code != Code::kOk) return code;
     if (Code code = check.weights(stage.table(schema::kCoeff)); code != Code::kOk) return code;
     if (i == 0) {
       facts.core_count = std::max(stage.scalar<std::uint32_t>(schema::kCoreCount), 1U);

@@ -81,6 +81,7 @@ inline constexpr Field kSubNetFields[] = {
     u32("h_w_dynamic"), u32("id"), scalars("next_subnet_ids", 4), one("merge_param", kMergeParam),
     one("switch_param", kSwitchParam), many("core_commands", kCoreCommands)};
 inline constexpr Table kSubNet = table_of(kSubNetFields);
+enum SubNetId : std::size_t { kSubNetMode = 0, kSubNetInput = 3, kSubNetOutput = 4 };
 
 inline constexpr Field kNetParameterFields[] = {
     required(many("input_tensor", kTensor)), required(many("output_tensor", kTensor)), u64("ctx_addr"), u64("ctx_size"),
@@ -89,7 +90,7 @@ inline constexpr Field kNetParameterFields[] = {
     u32("cpu_mem_size"), scalars("ctx_sizes", 8), binary("net_stat"), u32("core_num"), u64("io_addr"), u64("io_size"),
     binary("tensor_loc"), u64("dynamic_ctx_addr"), u64("dynamic_coeff_offset"), u64("dynamic_combined_coeff_offset")};
 inline constexpr Table kNetParameter = table_of(kNetParameterFields);
-enum NetParameterId : std::size_t { kInputTensor = 0, kOutputTensor = 1, kCoeff = 4, kCoreCount = 16 };
+enum NetParameterId : std::size_t { kInputTensor = 0, kOutputTensor = 1, kCoeff = 4, kSubNets = 12, kCoreCount = 16 };
 
 inline constexpr Field kCascadeFields[] = {u32("device_id"), u32("step"), text("main_name")};
 inline constexpr Table kCascade = table_of(kCascadeFields);

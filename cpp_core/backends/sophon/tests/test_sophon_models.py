@@ -220,7 +220,7 @@ def test_damage_that_the_real_loader_dies_of_never_reaches_it(native: Built, cac
 
 def test_a_piece_without_inputs_is_refused(native: Built, cache: Workspace, tmp_path: Path) -> None:
     """The real loader dies of it with SIGSEGV: found with a mutant whose list of fields had been shortened."""
-    fields = AFFINE.index(struct.pack("<2H", 28, 32), description(AFFINE).start)  # of the only sub-network
+    fields = AFFINE.index(struct.pack("<2H", 28, 24), description(AFFINE).start)  # of the only sub-network
     answer = judged(stand_in(native, cache), tmp_path, AFFINE[:fields] + struct.pack("<H", 8) + AFFINE[fields + 2 :])
     assert answer.code == CORRUPT
     assert answer.text == "network 'affine', stage 0: its sub-network 0 has no inputs or no outputs"
@@ -231,8 +231,8 @@ def test_what_the_real_loader_dies_of_all_the_same_ends_a_trial_and_not_the_runn
 ) -> None:
     """An address for the input that the chip does not have: sound as a description, and fatal."""
     place = simulator(native, "bm1684", cache)
-    address = struct.pack("<2Q", 16, 0x105100000)  # size and device address of the input, as they lie there
-    at = AFFINE.index(address, description(AFFINE).start) + 8
+    address = struct.pack("<2Q", 16, 0x105100000)  # of the input: size and device address
+    at = AFFINE.rindex(address, 0, description(AFFINE).stop) + 8
     model = tmp_path / "model.bmodel"
     model.write_bytes(AFFINE[:at] + struct.pack("<Q", 0x7105100000) + AFFINE[at + 8 :])
     assert place.attempt(model).exit_code == 255
