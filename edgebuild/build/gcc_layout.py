@@ -62,11 +62,14 @@ class Found:
 
 def find_compilers(root: Path, title: str, triple: str = "") -> Compilers:
     """The one cross compiler in a folder. triple: the one that is wished. Raises VerificationError, ConfigError."""
-    found = [each for each in _compilers(root) if triple in ("", each.triple)]
-    if not found:
-        wish = triple or "TRIPLE"
-        msg = f"{title}: there is no cross compiler in it: no program called {wish}-g++ in a folder bin"
+    there = list(_compilers(root))
+    if not there:
+        msg = f"{title}: there is no cross compiler in it: no program called TRIPLE-g++ in a folder bin"
         raise VerificationError(msg, "it should be an extracted GCC: gcc-linaro-*/, or the folder that has bin/.")
+    found = [each for each in there if triple in ("", each.triple)]
+    if not found:
+        msg = f"--triple {triple}: there is no {triple}-g++ in {title}"
+        raise ConfigError(msg, f"it compiles for: {', '.join(sorted({each.triple for each in there}))}.")
     if system := next((each.folder for each in found if (root / each.folder / "sh").exists()), ""):
         msg = f"{title}: {system} in it is a system's own, with a shell beside the compiler"
         raise ConfigError(msg, "name the toolchain's folder alone; what is installed would be taken as a whole.")

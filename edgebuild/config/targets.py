@@ -37,6 +37,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 L = TypeVar("L", ToolchainLock, SysrootLock)
 _ROWS = Path(__file__).resolve().parent.parent / "targets"
+_OTHER_SYSROOT = "name one for that architecture; `edgebuild sysroot list` says which there are."
 
 
 def row_names() -> tuple[str, ...]:
@@ -108,7 +109,7 @@ def load_target(name: str, ws: Workspace, *, wished: ToolchainWish | None = None
     for root, pair in sysroots.items():
         if pair and contract and pair[0].arch != contract.arch:
             msg = f"{name}.yaml: sysroot '{root}' is for {pair[0].arch}, contract '{row.contract}' for {contract.arch}"
-            errors.append(ConfigError(msg))
+            errors.append(ConfigError(msg, _OTHER_SYSROOT))
     runtimes = {backend: attempt(partial(load_runtime, backend, ws)) for backend in row.backends}
     tools = attempt(partial(load_tools, ws))
     image = attempt(partial(load_image, row.image, contract.arch, ws)) if row.image and contract else None
@@ -135,14 +136,17 @@ def toolchain_problems(toolchain: ToolchainSpec, contract: Contract, where: str)
     recipe, name = toolchain.recipe, f"{where}: toolchain '{toolchain.name}'"
     arches = (recipe.arch,) if isinstance(recipe, GccRecipe) else tuple(recipe.cpu)
     if contract.arch not in arches:
-        yield ConfigError(f"{name} compiles for {', '.join(arches)}, '{contract.title}' is {contract.arch}")
+        msg = f"{name} compiles for {', '.join(arches)}, '{contract.title}' is {contract.arch}"
+        yield ConfigError(msg, "`edgebuild toolchain list` says which compiles for what.")
     if toolchain.sysroot and toolchain.sysroot.recipe.arch != contract.arch:
         found = toolchain.sysroot.recipe.arch
-        yield ConfigError(f"{where}: sysroot '{toolchain.sysroot.name}' is for {found}, not for {contract.arch}")
+        msg = f"{where}: sysroot '{toolchain.sysroot.name}' is for {found}, not for {contract.arch}"
+        yield ConfigError(msg, _OTHER_SYSROOT)
     # A floor that is chosen is what everything gets. Where a C library is given instead, only the audit can say which
     # of its versions the program asks for: against glibc 2.31 most programs for arm64 need 2.17.
     if isinstance(recipe, ZigRecipe) and glibc_beyond(toolchain, contract):
-        yield ConfigError(f"{name} links for glibc {recipe.floor}, '{contract.title}' has {contract.glibc}")
+        msg = f"{name} links for glibc {recipe.floor}, '{contract.title}' has {contract.glibc}"
+        yield ConfigError(msg, "a toolchain with a lower floor is needed; `edgebuild toolchain list` shows floors.")
 
 
 def glibc_beyond(toolchain: ToolchainSpec, contract: Contract) -> bool:

@@ -120,6 +120,9 @@ def test_of_compilers_for_several_machines_one_has_to_be_named(tmp_path: Path) -
     with pytest.raises(ConfigError, match=f"{TRIPLE}, x86_64-acme-linux-gnu"):
         find_compilers(root, "acme")
     assert find_compilers(root, "acme", TRIPLE).triple == TRIPLE
+    with pytest.raises(ConfigError, match="no riscv64-g[+][+] in acme") as told:
+        find_compilers(root, "acme", "riscv64")
+    assert TRIPLE in told.value.hint
 
 
 def test_a_folder_of_the_system_is_not_taken_for_a_toolchain(tmp_path: Path) -> None:
