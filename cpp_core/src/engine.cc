@@ -10,6 +10,8 @@
 namespace edgecore {
 namespace {
 
+constexpr std::size_t kMaxPorts = 1024;  // far more than any model has: a broken module's counts are not believed
+
 std::string slot_name(std::int32_t slot) { return "slot " + std::to_string(slot); }
 
 }  // namespace
@@ -21,9 +23,10 @@ struct Engine::Raw {
 
 /// A module may still be writing for an open run: it ends before anything is freed.
 void Engine::Release::operator()(Raw* raw) const noexcept {
-  std::vector<abi::Tensor> out(raw->engine->output_count());
   for (std::size_t slot = 0; slot < raw->is_open.size(); ++slot) {
-    if (raw->is_open[slot]) raw->engine->wait(static_cast<std::int32_t>(slot), out.data(), out.size(), nullptr);
+    if (!raw->is_open[slot]) continue;
+    std::vector<abi::Tensor> out(raw->engine->output_count());
+    raw->engine->wait(static_cast<std::int32_t>(slot), out.data(), out.size(), nullptr);
   }
   raw->engine->release();
   delete raw;
@@ -34,6 +37,12 @@ Engine::Engine(abi::Engine* raw) : raw_(new Raw{raw, {}}) {}
 Result<Engine> Engine::adopt(abi::Engine* raw) {
   if (raw == nullptr) return Error{Code::kInternal, "the backend reports success but gives no engine", {}};
   Engine engine(raw);
+  if (raw->input_count() > kMaxPorts || raw->output_count() > kMaxPorts) {
+    return Error{Code::kInternal,
+                 "the backend's engine has " + std::to_string(raw->input_count()) + " inputs and " +
+                     std::to_string(raw->output_count()) + " outputs, expected at most " + std::to_string(kMaxPorts),
+                 {}};
+  }
   for (std::size_t i = 0; i < raw->input_count(); ++i) {
     Result<TensorInfo> info = decode(raw->input(i), "input " + std::to_string(i));
     if (!info) return info.error();

@@ -159,6 +159,7 @@ TEST_CASE("what a module announces is checked when a model is opened") {
               {"rank", Code::kInternal, "input 0: the backend gives it 9 dimensions, expected 0 to 8"},
               {"depthless", Code::kInternal, "the backend's engine takes 0 runs at a time"},
               {"type", Code::kInternal, "output 0: the backend gives it an unknown type"},
+              {"countless", Code::kInternal, "has 1 inputs and 18446744073709551615 outputs, expected at most 1024"},
               {"portless", Code::kInternal, "output 0: the backend does not describe it"},
               {"huge", Code::kUnsupported, "output 0: 'y' is float32 576460752303423488x2, at most 256 MiB"},
               {"large", Code::kUnsupported, "output 0: 'y' is float32 1099511627776x2, at most 256 MiB"}};

@@ -17,7 +17,7 @@ inline bool has_word(const std::string& words, const char* word) {
 }
 
 /// y = x, on float32 ?x2. "batched", "batched-4": the second value of each row is replaced by the number of rows of the
-/// run; rows are any number or 4. "batched-fails": so do its runs. Flaws: "rank", "type", "portless", "huge", "large", "unterminated", "depthless", "liar".
+/// run; rows are any number or 4. "batched-fails": so do its runs. Flaws: "rank", "type", "portless", "countless", "huge", "large", "unterminated", "depthless", "liar".
 class EchoEngine final : public module::BlockingEngine {
  public:
   explicit EchoEngine(const std::string& flaw) : flaw_(flaw) {
@@ -34,7 +34,7 @@ class EchoEngine final : public module::BlockingEngine {
     if (flaw == "unterminated") std::memset(x_.name, 'n', sizeof x_.name);
   }
   std::size_t input_count() const noexcept override { return 1; }
-  std::size_t output_count() const noexcept override { return 1; }
+  std::size_t output_count() const noexcept override { return flaw_ == "countless" ? ~std::size_t{0} : 1; }
   const abi::TensorInfo* input(std::size_t) const noexcept override { return &x_; }
   const abi::TensorInfo* output(std::size_t) const noexcept override { return flaw_ == "portless" ? nullptr : &y_; }
   std::int32_t depth() const noexcept override { return flaw_ == "depthless" ? 0 : 1; }
