@@ -68,9 +68,9 @@ struct Flying {
 Result<std::int32_t> choose_in_flight(const PipelineConfig& config, const Engine& engine) {
   constexpr std::int32_t kUsual = 2;  // one run on the device while the host works on the frames before and behind it
   if (config.in_flight == 0) return std::min(kUsual, engine.depth());
-  if (config.in_flight <= engine.depth()) return config.in_flight;
+  if (config.in_flight > 0 && config.in_flight <= engine.depth()) return config.in_flight;
   return Error{Code::kInvalidArgument,
-               "engine.in_flight: expected at most " + std::to_string(engine.depth()) + ", which backend '" +
+               "engine.in_flight: expected 1 to " + std::to_string(engine.depth()) + ", which backend '" +
                    config.backend + "' can have with this model, found " + std::to_string(config.in_flight),
                "leave the key out to use what the backend has"};
 }

@@ -129,14 +129,17 @@ TEST_CASE("a pipeline that is dropped with frames in flight waits for them") {
   CHECK(pipeline.next()->has_value());  // two are still in flight; the fake engine aborts if they are not waited for
 }
 
-TEST_CASE("more frames in flight than the engine can have are refused") {
-  Scene scene("");
-  scene.config().in_flight = 4;
-  const Result<Pipeline> pipeline = scene.try_open();
-  REQUIRE_FALSE(pipeline.ok());
-  CHECK(pipeline.error().code == Code::kInvalidArgument);
-  CHECK(pipeline.error().message ==
-        "engine.in_flight: expected at most 3, which backend 'fake' can have with this model, found 4");
+TEST_CASE("more frames in flight than the engine can have are refused, and fewer than none") {
+  for (const std::int32_t in_flight : {4, -1}) {
+    CAPTURE(in_flight);
+    Scene scene("");
+    scene.config().in_flight = in_flight;
+    const Result<Pipeline> pipeline = scene.try_open();
+    REQUIRE_FALSE(pipeline.ok());
+    CHECK(pipeline.error().code == Code::kInvalidArgument);
+    CHECK(pipeline.error().message == "engine.in_flight: expected 1 to 3, which backend 'fake' can have with this model, "
+                                      "found " + std::to_string(in_flight));
+  }
 }
 
 TEST_CASE("copies are told by frame where there are any, and not where nobody counts") {
