@@ -14,12 +14,13 @@ int results = STDOUT_FILENO;
 
 void keep_standard_output() noexcept {
   // Close-on-exec: a program that a vendor's library starts must not keep our reader waiting for the end.
-  const int kept = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-  if (kept < 0) return;  // there is none, which the first write will tell
-  results = kept;
-  if (dup2(STDERR_FILENO, STDOUT_FILENO) >= 0) return;
-  const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);  // started without a standard error
-  if (nowhere >= 0) dup2(nowhere, STDOUT_FILENO);
+  results = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);  // -1: there is none, which the first write tells
+  // One of the three that is closed would be the number of the next file that is opened, which is then printed into.
+  int filler = 0;
+  do filler = open("/dev/null", O_RDWR);
+  while (filler >= 0 && filler <= STDERR_FILENO);
+  if (filler >= 0) close(filler);
+  dup2(STDERR_FILENO, STDOUT_FILENO);
 }
 
 Written write_line(std::string line, bool (*is_stopped)() noexcept) {
