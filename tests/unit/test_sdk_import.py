@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import os
 import stat
 import tarfile
 import zipfile
@@ -343,78 +342,9 @@ def test_the_version_is_where_vendors_write_it(file: str, content: bytes, tmp_pa
     assert imported(ws, tar(tmp_path / "acme.tar.gz", {**SDK, file: content}))["version"] == "5.6.7"
 
 
-@pytest.mark.parametrize(
-    ("file", "content", "version"),
-    [
-        ("acme/version.json", b"[" * 200_000, "1.4"),
-        ("acme/version.json", b'{"acme": {"version": "2.0\\ud800\\u001b[31m\\n"}}', "2.0\ufffd\ufffd[31m"),
-        ("acme/a.dist-info/METADATA", b"Name: a\nVersion: 3.0\x1b[2J\n", "3.0\ufffd[2J"),
-    ],
-)
-def test_whatever_its_files_say_becomes_one_line(
-    file: str, content: bytes, version: str, tmp_path: Path, ws: Workspace
-) -> None:
-    """Of a file that a stranger has made: nested to no end, half a letter, what steers a terminal."""
-    source = folder(tmp_path / "acme\rLibs: -Wl,evil-1.4", {**SDK, file: content})
-    document = imported(ws, source)
-    assert document["version"] == version and document["title"].isprintable()
-    written = (Path(document["prefix"]) / "lib/pkgconfig/acme.pc").read_bytes()
-    assert b"\r" not in written, "pkg-config takes it for the end of a line"
-
-
-def test_a_name_is_no_path_to_files_of_the_project(sdk: Path, ws: Workspace) -> None:
-    imported(ws, sdk)
-    precious = ws.project / "edgebuild.yaml"
-    precious.write_text("name: demo\n")
-    for words in (("remove", "../../edgebuild"), ("show", "../../edgebuild"), ("remove", "../sdks/acme")):
-        assert "no SDK named" in str(call(ws, *words).exception), words
-    assert precious.is_file() and sdk_names(ws) == ("acme",)
-
-
-def test_a_pipe_is_not_waited_for(tmp_path: Path, ws: Workspace) -> None:
-    os.mkfifo(tmp_path / "pipe-1.0")
-    assert "a pipe, a device or a socket" in refused(ws, tmp_path / "pipe-1.0", *YES).message
-
-
 def test_globs_that_match_nothing_are_mistakes(sdk: Path, ws: Workspace) -> None:
     for option in ("--only", "--drop"):
         assert isinstance(refused(ws, sdk, option, "nowhere/*", *YES), ConfigError)
     document = imported(ws, sdk, "--only", "acme/lib/libacme.so")
     files = {path.name for path in Path(document["path"]).rglob("*") if not path.is_dir()}
     assert files == {"libacme.so", "libacme.so.1.4", "LICENSE.txt"}, "what a link leads to, and the licence"
-
-
-# ---- list, show, remove ----
-
-
-def test_list_show_and_remove(sdk: Path, ws: Workspace) -> None:
-    product = Path(imported(ws, sdk)["prefix"]).parent
-    assert "acme" in call(ws, "list").stdout and "Acme Evaluation Licence" in call(ws, "list").stdout
-    (listed,) = json.loads(call(ws, "list", "--json").stdout)["sdks"]
-    shown = json.loads(call(ws, "show", "acme", "--json").stdout)
-    assert listed["name"] == shown["name"] == "acme" and shown["provided"]
-    text = call(ws, "show", "acme").stdout
-    assert "find_package(acme)" in text and "never ships" in text and "acme::acme" in text
-    other = replace(ws, project=ws.project / "other")
-    imported(other, sdk)
-    assert call(ws, "remove", "acme").exit_code == 0
-    assert not sdk_names(ws) and not (ws.project / "sysroots/sdks").exists()
-    assert product.exists() and call(other, "provide", "acme").exit_code == 0, "other projects go on using it"
-    assert call(other, "remove", "acme", "--cached").exit_code == 0
-    assert not product.exists() and not list((ws.cache / "downloads").rglob("*.zst"))
-    assert isinstance(call(ws, "show", "acme").exception, ConfigError)
-    assert isinstance(call(ws, "remove", "acme").exception, ConfigError)
-
-
-def test_a_record_that_was_changed_is_no_longer_trusted(sdk: Path, ws: Workspace) -> None:
-    imported(ws, sdk)
-    file = ws.project / "sysroots/sdks/acme.yaml"
-    file.write_text(file.read_text().replace("redistributable", "redistributable") + "redistributable: true\n")
-    assert load_sdk("acme", ws).recipe.redistributable, "leave to ship may be given later"
-    file.write_text(file.read_text() + 'only: ["lib/*"]\n')
-    with pytest.raises(ConfigError, match="no longer matches"):
-        load_sdk("acme", ws)
-    file.write_text("garbage\n")
-    with pytest.raises(ConfigError) as told:
-        load_sdk("acme", ws)
-    assert str(file) in told.value.message and "sdk import SOURCE --as acme" in told.value.hint

@@ -120,7 +120,7 @@ def test_of_compilers_for_several_machines_one_has_to_be_named(tmp_path: Path) -
     with pytest.raises(ConfigError, match=f"{TRIPLE}, x86_64-acme-linux-gnu"):
         find_compilers(root, "acme")
     assert find_compilers(root, "acme", TRIPLE).triple == TRIPLE
-    with pytest.raises(ConfigError, match="no riscv64-g[+][+] in acme") as told:
+    with pytest.raises(ConfigError, match=r"no riscv64-g[+][+] in acme") as told:
         find_compilers(root, "acme", "riscv64")
     assert TRIPLE in told.value.hint
 
