@@ -136,9 +136,10 @@ Ending watch(pid_t child, int fd, std::int64_t limit_ms, const std::function<boo
     if (has_told && ending.status) return ending;
     if (has_told) break;
     ending.line.clear();
+    // Asked of a child that has ended, too: a terminal and a service manager send the signal to both of us.
+    ending.is_broken_off = is_stopped && is_stopped();
     if (ending.status) return ending;
     if ((readable.revents & POLLHUP) != 0) usleep(1000);  // it has closed the pipe and is about to end
-    ending.is_broken_off = is_stopped && is_stopped();
   }
   kill(child, SIGKILL);  // whatever it may still do does not matter
   ended(child, 0);

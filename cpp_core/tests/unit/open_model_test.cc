@@ -161,6 +161,26 @@ TEST_CASE("a trial is broken off when the caller is stopped") {
   CHECK(asked == 3);
 }
 
+volatile std::sig_atomic_t stopped = 0;
+
+TEST_CASE("a signal that ends the trial and stops the caller says nothing of the model") {
+  if (!can_start_programs()) return;
+  const test::ScratchFolder folder;
+  EngineRequest request;
+  request.model = folder.write("model", "queue is-interrupted");
+  request.is_stopped = [] { return stopped != 0; };
+  std::signal(SIGCHLD, [](int) { stopped = 1; });  // no sooner than the child has ended
+  const Status tried = try_model(trial_program(), fake_modules() / "libedgecore-frail.so", request, 60'000);
+  std::signal(SIGCHLD, SIG_DFL);
+  REQUIRE_FALSE(tried.ok());
+  CHECK(tried.error().message.find("which was broken off") != std::string::npos);
+  request.is_stopped = nullptr;
+  const Status alone = try_model(trial_program(), fake_modules() / "libedgecore-frail.so", request, 60'000);
+  REQUIRE_FALSE(alone.ok());
+  CHECK(alone.error().code == Code::kCorrupt);
+  CHECK(alone.error().message.find("ended it with signal 2 (") != std::string::npos);
+}
+
 TEST_CASE("the module's own refusal comes out of the trial as it would without one") {
   if (!can_start_programs()) return;
   const test::ScratchFolder folder;

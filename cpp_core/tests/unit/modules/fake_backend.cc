@@ -35,6 +35,7 @@ void end_process(const std::string& words) {
   if (has_word(words, "exits")) std::exit(0);
   if (has_word(words, "exits-3")) std::exit(3);
   if (has_word(words, "crashes")) std::raise(SIGSEGV);
+  if (has_word(words, "is-interrupted")) std::raise(SIGINT);
   if (has_word(words, "hangs")) sleep(3600);
 }
 
