@@ -165,6 +165,11 @@ def _transfer(url: str, part: Path, download: Download, step: Progress | None) -
                 msg = f"{download.file}: gone from its source (HTTP {err.code})"
                 raise NotAvailable(msg, _refresh_hint(download)) from err
             problem = f"HTTP {err.code}"
+        except ValueError as err:
+            msg = f"{download.file}: cannot be fetched from '{url}' ({err})"
+            raise NotAvailable(
+                msg, "write `url` as https://HOST/PATH, or put the file into the cache by hand."
+            ) from err
         except (OSError, http.client.HTTPException) as err:
             problem = str(getattr(err, "reason", None) or err) or type(err).__name__
     msg = f"{download.file}: could not be fetched: {problem}"

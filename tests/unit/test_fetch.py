@@ -77,6 +77,13 @@ def test_a_server_that_is_not_there_is_not_available(ws: Workspace, web: WebServ
         fetch(nobody, ws=ws)
 
 
+@pytest.mark.parametrize("url", ["no address", "http://[::1"])
+def test_what_is_no_address_is_told(url: str, web: WebServer, ws: Workspace) -> None:
+    with pytest.raises(NotAvailable, match=r"a\.bin: cannot be fetched from") as told:
+        fetch(download_of(web, url=url), ws=ws)
+    assert url in told.value.message and "https://HOST/PATH" in told.value.hint
+
+
 def test_offline_names_everything_that_is_missing_and_asks_nobody(web: WebServer, ws: Workspace) -> None:
     web.files["/a.bin"] = CONTENT
     fetch(download_of(web), ws=ws)
