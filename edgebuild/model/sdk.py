@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -42,15 +43,23 @@ class SdkRecipe(Record, frozen=True, omit_defaults=True):
     cmake_variables: dict[str, str] = msgspec.field(default_factory=dict)
 
 
+# A lock is read as others have committed it, and what it says is written, linked and put into build files.
+_BELOW = r"^(?!/)(?!(?:.*/)?\.\.(?:/|\Z))"
+Place = Annotated[str, msgspec.Meta(pattern=_BELOW + r".+\Z")]
+PlainPlace = Annotated[str, msgspec.Meta(pattern=_BELOW + r"[A-Za-z0-9_.+@/-]+\Z")]
+LibraryPlace = Annotated[str, msgspec.Meta(pattern=_BELOW + r"(?:.*/)?[A-Za-z0-9_.+@-]+\Z")]
+Soname = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.+@-]*\Z")]
+
+
 class SdkLibrary(Record, frozen=True, omit_defaults=True):
     """A shared library. path: below the SDK's root. soname: "" where it has none, and is asked for by its file name.
 
     provides: highest version node per family that it defines, as contracts state it.
     """
 
-    path: str
+    path: LibraryPlace
     sha256: str
-    soname: str = ""
+    soname: Soname = ""
     build_id: str = ""
     needed: tuple[str, ...] = ()
     provides: dict[str, str] = msgspec.field(default_factory=dict)
@@ -74,10 +83,10 @@ class SdkLock(Record, frozen=True, omit_defaults=True):
     archive: Download
     files: int
     size_bytes: int
-    includes: tuple[str, ...] = ()
+    includes: tuple[PlainPlace, ...] = ()
     libraries: tuple[SdkLibrary, ...] = ()
     binaries: dict[str, str] = msgspec.field(default_factory=dict)
-    files_written: dict[str, str] = msgspec.field(default_factory=dict)
+    files_written: dict[Place, str] = msgspec.field(default_factory=dict)
 
 
 class SdkUse(Record, frozen=True):

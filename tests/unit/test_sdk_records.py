@@ -76,6 +76,25 @@ def test_a_second_import_that_is_interrupted_leaves_the_first(
     assert load_sdk("acme", ws) == first
 
 
+@pytest.mark.parametrize(
+    ("word", "hostile"),
+    [
+        ("soname: libacme.so.1", 'soname: "../../evil.so"'),
+        ("path: acme/lib/", "path: ../../lib/"),
+        ("includes: [acme/include]", 'includes: ["/usr/include"]'),
+        ("files: 4", 'files: 4\nfiles_written: {"lib/../../../evil": x}'),
+        ("  file: acme-", "  file: ../../acme-"),
+    ],
+)
+def test_a_lock_that_others_have_written_leads_nowhere_else(word: str, hostile: str, acme: Path, ws: Workspace) -> None:
+    imported(ws, acme)
+    lock = ws.project / "sysroots/sdks/acme.lock"
+    assert word in lock.read_text()
+    lock.write_text(lock.read_text().replace(word, hostile))
+    error = call(ws, "provide", "acme").exception
+    assert isinstance(error, ConfigError) and str(lock) in error.message, error
+
+
 def test_list_show_and_remove(acme: Path, ws: Workspace) -> None:
     product = Path(imported(ws, acme)["prefix"]).parent
     assert "acme" in call(ws, "list").stdout and "Acme Evaluation Licence" in call(ws, "list").stdout
