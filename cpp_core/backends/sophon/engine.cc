@@ -51,7 +51,8 @@ Code describe_port(const Announced& announced, abi::TensorInfo& info, std::size_
                 announced.dtype);
   }
   if (announced.shape->rank < 0 || announced.shape->rank > bm::kMaxRank) {
-    return fail(error, Code::kSdk, "bmrt_get_network_info: '%s' has %d dimensions", announced.name, announced.shape->rank);
+    return fail(error, Code::kSdk, "bmrt_get_network_info: '%s' has %d dimensions", announced.name,
+                announced.shape->rank);
   }
   module::copy_text(info.name, announced.name);
   info.dtype = pair->ours;
@@ -59,8 +60,9 @@ Code describe_port(const Announced& announced, abi::TensorInfo& info, std::size_
   size_bytes = size_of(pair->ours);
   for (std::int32_t i = 0; i < info.rank; ++i) {
     info.shape[i] = announced.shape->dims[i];
-    if (info.shape[i] < 1) return fail(error, Code::kSdk, "bmrt_get_network_info: '%s' has a dimension of %d", announced.name,
-                                       announced.shape->dims[i]);
+    if (info.shape[i] < 1)
+      return fail(error, Code::kSdk, "bmrt_get_network_info: '%s' has a dimension of %d", announced.name,
+                  announced.shape->dims[i]);
     size_bytes *= static_cast<std::size_t>(info.shape[i]);
   }
   return Code::kOk;
@@ -120,12 +122,13 @@ Code Engine::choose_network(const ModelFacts& model, const EngineOptions& option
     return fail(error, Code::kInvalidArgument, "has several networks: choose one of them with the option network: %s",
                 names.c_str());
   }
-  return fail(error, Code::kInvalidArgument, "option network: no network named '%s'; known: %s", options.network.c_str(),
-              names.c_str());
+  return fail(error, Code::kInvalidArgument, "option network: no network named '%s'; known: %s",
+              options.network.c_str(), names.c_str());
 }
 
 Code Engine::choose_cores(std::size_t needed, const EngineOptions& options, abi::Error* error) {
-  const bool has_cores = device_.chip_id() == bm::kChipBm1688 && libraries_.rt.bmrt_launch_tensor_multi_cores != nullptr &&
+  const bool has_cores = device_.chip_id() == bm::kChipBm1688 &&
+                         libraries_.rt.bmrt_launch_tensor_multi_cores != nullptr &&
                          libraries_.lib.bm_handle_sync_from_core != nullptr;
   if (!has_cores) {
     if (options.cores.empty()) return Code::kOk;
@@ -134,7 +137,8 @@ Code Engine::choose_cores(std::size_t needed, const EngineOptions& options, abi:
   cores_ = options.cores;
   for (std::size_t i = 0; options.cores.empty() && i < needed; ++i) cores_.push_back(static_cast<int>(i));
   if (cores_.size() == needed) return Code::kOk;
-  return fail(error, Code::kInvalidArgument, "option cores: the model was compiled for %zu, found %zu", needed, cores_.size());
+  return fail(error, Code::kInvalidArgument, "option cores: the model was compiled for %zu, found %zu", needed,
+              cores_.size());
 }
 
 Code Engine::describe(const bm::NetworkInfo& info, abi::Error* error) {
@@ -166,10 +170,12 @@ Code Engine::allocate(Slot& slot, abi::Error* error) {
   slot.inputs = std::vector<Buffer>(inputs_.size());
   slot.outputs = std::vector<Buffer>(outputs_.size());
   for (std::size_t i = 0; i < inputs_.size(); ++i) {
-    if (Code code = slot.inputs[i].allocate(libraries_, device_, inputs_[i].size_bytes, error); code != Code::kOk) return code;
+    if (Code code = slot.inputs[i].allocate(libraries_, device_, inputs_[i].size_bytes, error); code != Code::kOk)
+      return code;
   }
   for (std::size_t i = 0; i < outputs_.size(); ++i) {
-    if (Code code = slot.outputs[i].allocate(libraries_, device_, outputs_[i].size_bytes, error); code != Code::kOk) return code;
+    if (Code code = slot.outputs[i].allocate(libraries_, device_, outputs_[i].size_bytes, error); code != Code::kOk)
+      return code;
   }
   return Code::kOk;
 }
@@ -188,7 +194,8 @@ Code Engine::check_slot(std::int32_t slot, bool is_open, abi::Error* error) cons
     return fail(error, Code::kInvalidArgument, "slot %d: there are %d, counted from 0", slot, kDepth);
   }
   if (slots_[static_cast<std::size_t>(slot)].is_open == is_open) return Code::kOk;
-  return fail(error, Code::kInvalidArgument, is_open ? "slot %d: no run is open" : "slot %d: its run is still open", slot);
+  return fail(error, Code::kInvalidArgument, is_open ? "slot %d: no run is open" : "slot %d: its run is still open",
+              slot);
 }
 
 Code Engine::check_inputs(const abi::Tensor* in, std::size_t in_count, abi::Error* error) const {
@@ -212,7 +219,8 @@ Code Engine::submit(std::int32_t slot, const abi::Tensor* in, std::size_t in_cou
   if (Code code = check_inputs(in, in_count, error); code != Code::kOk) return code;
   Slot& chosen = slots_[static_cast<std::size_t>(slot)];
   for (std::size_t i = 0; i < in_count; ++i) {
-    if (Code code = chosen.inputs[i].upload(in[i].data, in[i].size_bytes, copies_, error); code != Code::kOk) return code;
+    if (Code code = chosen.inputs[i].upload(in[i].data, in[i].size_bytes, copies_, error); code != Code::kOk)
+      return code;
   }
   return launch(chosen, error);
 }
@@ -221,24 +229,24 @@ Code Engine::launch(Slot& slot, abi::Error* error) {
   std::vector<bm::Tensor> in(inputs_.size());
   std::vector<bm::Tensor> out(outputs_.size());
   for (std::size_t i = 0; i < in.size(); ++i) in[i] = {inputs_[i].dtype, inputs_[i].shape, slot.inputs[i].memory(), 0};
-  for (std::size_t i = 0; i < out.size(); ++i) out[i] = {outputs_[i].dtype, outputs_[i].shape, slot.outputs[i].memory(), 0};
+  for (std::size_t i = 0; i < out.size(); ++i)
+    out[i] = {outputs_[i].dtype, outputs_[i].shape, slot.outputs[i].memory(), 0};
   const auto in_count = static_cast<int>(in.size());
   const auto out_count = static_cast<int>(out.size());
   const bm::RuntimeApi& rt = libraries_.rt;
-  const bool launched = cores_.empty()
-                            ? rt.bmrt_launch_tensor_ex(runtime_, network_.c_str(), in.data(), in_count, out.data(), out_count,
-                                                       true, false)
-                            : rt.bmrt_launch_tensor_multi_cores(runtime_, network_.c_str(), in.data(), in_count, out.data(),
-                                                                out_count, true, false, cores_.data(),
-                                                                static_cast<int>(cores_.size()));
+  const bool launched = cores_.empty() ? rt.bmrt_launch_tensor_ex(runtime_, network_.c_str(), in.data(), in_count,
+                                                                  out.data(), out_count, true, false)
+                                       : rt.bmrt_launch_tensor_multi_cores(
+                                             runtime_, network_.c_str(), in.data(), in_count, out.data(), out_count,
+                                             true, false, cores_.data(), static_cast<int>(cores_.size()));
   if (!launched) return fail(error, Code::kSdk, "bmrt_launch_tensor: refused; the runtime's own log says why");
   slot.is_open = true;
   slot.is_launched = true;
   return Code::kOk;
 }
 
-/// The queue of the handle, not of the calling thread: submit() and wait() may come from two. Of a failure each run's own
-/// wait() tells: what was launched stays so.
+/// The queue of the handle, not of the calling thread: submit() and wait() may come from two. Of a failure each run's
+/// own wait() tells: what was launched stays so.
 Code Engine::finish_launched(abi::Error* error) {
   const bm::Api& lib = libraries_.lib;
   Code code = Code::kOk;
@@ -273,7 +281,8 @@ Code Engine::wait(std::int32_t slot, abi::Tensor* out, std::size_t out_count, ab
     tensor.dtype = info.dtype;
     std::copy(info.shape, info.shape + info.rank, tensor.shape);
     tensor.size_bytes = size_of(info.dtype);
-    for (std::int32_t axis = 0; axis < info.rank; ++axis) tensor.size_bytes *= static_cast<std::size_t>(info.shape[axis]);
+    for (std::int32_t axis = 0; axis < info.rank; ++axis)
+      tensor.size_bytes *= static_cast<std::size_t>(info.shape[axis]);
     if (Code code = chosen.outputs[i].download(tensor.size_bytes, copies_, error); code != Code::kOk) return code;
     tensor.data = chosen.outputs[i].host();
     out[i] = tensor;
@@ -281,7 +290,8 @@ Code Engine::wait(std::int32_t slot, abi::Tensor* out, std::size_t out_count, ab
   return Code::kOk;
 }
 
-Code Engine::prepare(std::int32_t, const abi::Picture&, const abi::PictureInput&, abi::Tensor*, abi::Error* error) noexcept {
+Code Engine::prepare(std::int32_t, const abi::Picture&, const abi::PictureInput&, abi::Tensor*,
+                     abi::Error* error) noexcept {
   return fail(error, Code::kUnsupported, "pictures are made ready on the CPU");
 }
 

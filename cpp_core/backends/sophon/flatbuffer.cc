@@ -121,7 +121,9 @@ bool Walk::field(std::uint64_t at, const Field& field, const Step* step) {
 }
 
 bool Walk::elements(std::uint64_t at, const Field& field, const Step* step) {
-  const std::uint64_t each = field.kind == Kind::kScalars ? field.size : field.kind == Kind::kBinaries ? sizeof(Range) : 4;
+  const std::uint64_t each = field.kind == Kind::kScalars    ? field.size
+                             : field.kind == Kind::kBinaries ? sizeof(Range)
+                                                             : 4;
   const std::optional<std::uint32_t> count = vector(at, each, step);
   if (!count || field.kind == Kind::kScalars) return count.has_value();
   for (std::uint32_t i = 0; i < *count; ++i) {

@@ -38,8 +38,9 @@ struct Range {
   std::uint64_t size = 0;
 };
 
-/// Walks everything that `root` reaches, so that the accessors below stay inside. `binary_bytes`: the size of the part that
-/// Ranges point into. Returns "" or what is wrong where: "net[0].parameter[0].coeff_mem.binary_coeff: ends at 812, but ...".
+/// Walks everything that `root` reaches, so that the accessors below stay inside. `binary_bytes`: the size of the part
+/// that Ranges point into. Returns "" or what is wrong where: "net[0].parameter[0].coeff_mem.binary_coeff: ends at 812,
+/// but ...".
 std::string verify(std::string_view bytes, const Table& root, std::uint64_t binary_bytes);
 
 /// A verified table. A default-constructed one has no fields.

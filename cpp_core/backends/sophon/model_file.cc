@@ -21,8 +21,8 @@ using flatbuffer::Range;
 using flatbuffer::View;
 using module::fail;
 
-// Little endian: magic, size of this header, of the FlatBuffer, of the data; zeros. Computed on files of tpu-mlir 1.6, as
-// tpu-bmodel/include/bmodel.hpp of sophgo/libsophon describes it.
+// Little endian: magic, size of this header, of the FlatBuffer, of the data; zeros. Computed on files of tpu-mlir 1.6,
+// as tpu-bmodel/include/bmodel.hpp of sophgo/libsophon describes it.
 constexpr std::uint32_t kMagic = 0xFF55AAEE;
 constexpr std::uint32_t kHeaderBytes = 64;
 constexpr std::uint32_t kUsedHeaderBytes = 16;
@@ -49,8 +49,8 @@ Code check_header(std::string_view bytes, std::uint64_t file_bytes, abi::Error* 
   }
   const std::uint32_t header = word(bytes, 1);
   if (header > kHeaderBytes && header < file_bytes) {
-    return fail(error, Code::kUnsupported, "its header has %u bytes, expected %u: it is encrypted, or of another version", header,
-                kHeaderBytes);
+    return fail(error, Code::kUnsupported,
+                "its header has %u bytes, expected %u: it is encrypted, or of another version", header, kHeaderBytes);
   }
   if (header != kHeaderBytes) {
     return fail(error, Code::kCorrupt, "its header says that it has %u bytes, expected %u", header, kHeaderBytes);
@@ -58,9 +58,9 @@ Code check_header(std::string_view bytes, std::uint64_t file_bytes, abi::Error* 
   const std::uint64_t description = word(bytes, 2);
   const std::uint64_t data = word(bytes, 3);
   if (kHeaderBytes + description + data != file_bytes) {
-    return fail(error, Code::kCorrupt, "has %llu bytes, but its header says %u + %llu + %llu: it is cut off, or has changed",
-                size, kHeaderBytes, static_cast<unsigned long long>(description),
-                static_cast<unsigned long long>(data));
+    return fail(error, Code::kCorrupt,
+                "has %llu bytes, but its header says %u + %llu + %llu: it is cut off, or has changed", size,
+                kHeaderBytes, static_cast<unsigned long long>(description), static_cast<unsigned long long>(data));
   }
   const std::string_view unused = bytes.substr(kUsedHeaderBytes, kHeaderBytes - kUsedHeaderBytes);
   if (unused.find_first_not_of('\0') != std::string_view::npos) {
@@ -116,7 +116,8 @@ class StageCheck {
 
   Code tensors(const View& stage, std::size_t id, std::vector<TensorFacts>& facts) {
     if (stage.count(id) == 0) {
-      return fail(error_, Code::kCorrupt, "%s has no %s", where_.c_str(), id == schema::kInputTensor ? "inputs" : "outputs");
+      return fail(error_, Code::kCorrupt, "%s has no %s", where_.c_str(),
+                  id == schema::kInputTensor ? "inputs" : "outputs");
     }
     for (std::size_t i = 0; i < stage.count(id); ++i) {
       if (Code code = tensor(stage.table(id, i), facts.emplace_back()); code != Code::kOk) return code;
@@ -124,7 +125,8 @@ class StageCheck {
     return Code::kOk;
   }
 
-  /// The loader reads both lists of a piece that runs on the TPU (0) or the CPU (1) without looking whether they are there.
+  /// The loader reads both lists of a piece that runs on the TPU (0) or the CPU (1) without looking whether they are
+  /// there.
   Code pieces(const View& stage) {
     for (std::size_t i = 0; i < stage.count(schema::kSubNets); ++i) {
       const View piece = stage.table(schema::kSubNets, i);
@@ -163,8 +165,8 @@ class StageCheck {
     }
     const View shape = tensor.table(schema::kTensorShape, 0);
     if (shape.count(0) > bm::kMaxRank) {
-      return fail(error_, Code::kCorrupt, "%s: '%s' has %zu dimensions, at most %d are possible", where, facts.name.c_str(),
-                  shape.count(0), bm::kMaxRank);
+      return fail(error_, Code::kCorrupt, "%s: '%s' has %zu dimensions, at most %d are possible", where,
+                  facts.name.c_str(), shape.count(0), bm::kMaxRank);
     }
     std::uint64_t elements = 1;
     for (std::size_t i = 0; i < shape.count(0); ++i) {
@@ -208,7 +210,8 @@ Code check_network(const View& network, std::string_view data, NetworkFacts& fac
       facts.inputs = std::move(inputs);
       facts.outputs = std::move(outputs);
     } else if (inputs.size() != facts.inputs.size() || outputs.size() != facts.outputs.size()) {
-      return fail(error, Code::kCorrupt, "network '%s': its stages have different inputs or outputs", facts.name.c_str());
+      return fail(error, Code::kCorrupt, "network '%s': its stages have different inputs or outputs",
+                  facts.name.c_str());
     }
   }
   return Code::kOk;
@@ -227,8 +230,8 @@ Code check_module(const View& module, std::string_view data, const char* title, 
 Code read_file(const char* path, std::string& bytes, abi::Error* error) noexcept {
   const int file = open(path, O_RDONLY | O_CLOEXEC);
   if (file < 0) {
-    return fail(error, errno == ENOENT || errno == ENOTDIR ? Code::kNotFound : Code::kInvalidArgument, "cannot be opened: %s",
-                std::strerror(errno));
+    return fail(error, errno == ENOENT || errno == ENOTDIR ? Code::kNotFound : Code::kInvalidArgument,
+                "cannot be opened: %s", std::strerror(errno));
   }
   struct stat facts {};
   Code code = Code::kOk;
@@ -258,18 +261,22 @@ Code check_model(const std::string& bytes, ModelFacts& facts, abi::Error* error)
     return fail(error, Code::kCorrupt, "its description is damaged: version or chip is not a text");
   }
   if (facts.version.compare(0, 2, "2.") != 0) {
-    return fail(error, Code::kUnsupported, "is a bmodel of version '%s', expected 2.x: convert it afresh", facts.version.c_str());
+    return fail(error, Code::kUnsupported, "is a bmodel of version '%s', expected 2.x: convert it afresh",
+                facts.version.c_str());
   }
-  if (Code code = check_module(model.table(schema::kKernelModule), parts.data, "its kernel module", error); code != Code::kOk) {
+  if (Code code = check_module(model.table(schema::kKernelModule), parts.data, "its kernel module", error);
+      code != Code::kOk) {
     return code;
   }
-  if (Code code = check_module(model.table(schema::kCpuModule), parts.data, "its CPU module", error); code != Code::kOk) {
+  if (Code code = check_module(model.table(schema::kCpuModule), parts.data, "its CPU module", error);
+      code != Code::kOk) {
     return code;
   }
   if (model.count(schema::kNets) == 0) return fail(error, Code::kCorrupt, "has no network");
   for (std::size_t i = 0; i < model.count(schema::kNets); ++i) {
     NetworkFacts& network = facts.networks.emplace_back();
-    if (Code code = check_network(model.table(schema::kNets, i), parts.data, network, error); code != Code::kOk) return code;
+    if (Code code = check_network(model.table(schema::kNets, i), parts.data, network, error); code != Code::kOk)
+      return code;
   }
   return Code::kOk;
 }
@@ -292,8 +299,8 @@ Code check_chip(const std::string& model_chip, unsigned device_chip_id, abi::Err
     if (device == nullptr) device = pair.model_chip;
   }
   if (device == nullptr) {
-    return fail(error, Code::kUnsupported, "the device's chip 0x%x is not known; models run on BM1684, BM1684X and BM1688",
-                device_chip_id);
+    return fail(error, Code::kUnsupported,
+                "the device's chip 0x%x is not known; models run on BM1684, BM1684X and BM1688", device_chip_id);
   }
   return fail(error, Code::kUnsupported, "is compiled for %s, but the device is a %s: convert it for that chip",
               model_chip.c_str(), device);

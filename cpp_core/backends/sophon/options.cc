@@ -35,7 +35,8 @@ Code parse_options(const abi::EngineSpec& spec, EngineOptions& options, abi::Err
       options.network = option.value;
     } else if (key == "cores") {
       if (!parse_cores(option.value, options.cores)) {
-        return fail(error, Code::kInvalidArgument, "option cores: expected core numbers as 0 or 0,1, found '%s'", option.value);
+        return fail(error, Code::kInvalidArgument, "option cores: expected core numbers as 0 or 0,1, found '%s'",
+                    option.value);
       }
     } else {
       return fail(error, Code::kInvalidArgument, "no option named '%s'; known: network, cores", option.key);

@@ -113,15 +113,16 @@ Code open_libraries(Libraries& libraries, abi::Error* error) noexcept {
   std::string reasons;
   void* library = open_first(reasons);
   if (library == nullptr) {
-    return fail(error, Code::kNotFound,
-                "libbmrt cannot be opened: %s; install the SDK's libsophon on the box and run ldconfig, or name the file "
-                "in EDGECORE_BMRT",
-                reasons.c_str());
+    return fail(
+        error, Code::kNotFound,
+        "libbmrt cannot be opened: %s; install the SDK's libsophon on the box and run ldconfig, or name the file "
+        "in EDGECORE_BMRT",
+        reasons.c_str());
   }
   const std::string path = path_of(library);
   if (const char* missing = resolve(library, libraries.lib, libraries.rt)) {
-    return fail(error, Code::kUnsupported, "%s: it and the libraries it needs export no %s; a newer libsophon is needed",
-                path.c_str(), missing);
+    return fail(error, Code::kUnsupported,
+                "%s: it and the libraries it needs export no %s; a newer libsophon is needed", path.c_str(), missing);
   }
   libraries.title = "BMRuntime, " + path;
   return Code::kOk;
@@ -151,7 +152,8 @@ Code Device::open(const Libraries& libraries, std::int32_t index, abi::Error* er
   }
   if (Code code = check(lib.bm_get_chipid(handle_, &chip_id_), "bm_get_chipid", error); code != Code::kOk) return code;
   bm::MiscInfo info{};
-  if (Code code = check(lib.bm_get_misc_info(handle_, &info), "bm_get_misc_info", error); code != Code::kOk) return code;
+  if (Code code = check(lib.bm_get_misc_info(handle_, &info), "bm_get_misc_info", error); code != Code::kOk)
+    return code;
   is_soc_ = info.is_soc == 1;
   return Code::kOk;
 }
@@ -163,7 +165,8 @@ Buffer::~Buffer() {
   if (is_allocated_) libraries_->lib.bm_free_device(handle_, memory_);
 }
 
-Code Buffer::allocate(const Libraries& libraries, const Device& device, std::size_t size_bytes, abi::Error* error) noexcept {
+Code Buffer::allocate(const Libraries& libraries, const Device& device, std::size_t size_bytes,
+                      abi::Error* error) noexcept {
   libraries_ = &libraries;
   handle_ = device.handle();
   const bm::Api& lib = libraries.lib;
@@ -195,8 +198,9 @@ Code Buffer::upload(const void* from, std::size_t size_bytes, abi::CopyCounts& c
     ++counts.to_device;
     counts.to_device_bytes += size_bytes;
     // The API takes a pointer to what it only reads.
-    return check(lib.bm_memcpy_s2d_partial(handle_, memory_, const_cast<void*>(from), static_cast<unsigned>(size_bytes)),
-                 "bm_memcpy_s2d_partial", error);
+    return check(
+        lib.bm_memcpy_s2d_partial(handle_, memory_, const_cast<void*>(from), static_cast<unsigned>(size_bytes)),
+        "bm_memcpy_s2d_partial", error);
   }
   if (from != mapped_) {
     std::memcpy(mapped_, from, size_bytes);

@@ -52,7 +52,8 @@ class Buffer {
   Buffer& operator=(const Buffer&) = delete;
   ~Buffer();
 
-  abi::Code allocate(const Libraries& libraries, const Device& device, std::size_t size_bytes, abi::Error* error) noexcept;
+  abi::Code allocate(const Libraries& libraries, const Device& device, std::size_t size_bytes,
+                     abi::Error* error) noexcept;
 
   const bm::DeviceMemory& memory() const noexcept { return memory_; }
   void* host() const noexcept { return mapped_ != nullptr ? mapped_ : host_.get(); }

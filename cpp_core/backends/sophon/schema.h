@@ -33,11 +33,13 @@ inline constexpr Field kShapeFields[] = {required(scalars("dim", 8))};
 inline constexpr Table kShape = table_of(kShapeFields);
 
 inline constexpr Field kCmdGroupFields[] = {
-    u32("bdc_num"), u32("gdma_num"), binary("binary_bdc"), binary("binary_gdma"), u32("bdc_cmd_byte"), u32("gdma_cmd_byte")};
+    u32("bdc_num"), u32("gdma_num"), binary("binary_bdc"), binary("binary_gdma"), u32("bdc_cmd_byte"),
+    u32("gdma_cmd_byte")};
 inline constexpr Table kCmdGroup = table_of(kCmdGroupFields);
 
 inline constexpr Field kCoreCommandsFields[] = {
-    many("gdma_tiu_commands", kCmdGroup), binaries("sdma_commands"), binaries("hau_commands"), binaries("cdma_commands")};
+    many("gdma_tiu_commands", kCmdGroup), binaries("sdma_commands"), binaries("hau_commands"),
+    binaries("cdma_commands")};
 inline constexpr Table kCoreCommands = table_of(kCoreCommandsFields);
 
 inline constexpr Field kStageIrFields[] = {
@@ -54,8 +56,9 @@ inline constexpr Table kCoeffMem = table_of(kCoeffMemFields);
 enum CoeffMemId : std::size_t { kCheckCode = 1, kBinaryCoeff = 2, kEncryptMode = 4 };
 
 inline constexpr Field kTensorFields[] = {
-    required(text("name")), u32("data_type"), u32("gmem_stmode"), u64("device_addr"), u64("size"), many("shape", kShape),
-    u32("mem_type"), u32("scale"), u32("cpu_addr"), u32("pad_h"), u32("zero_point"), u32("hidden"), u32("index")};
+    required(text("name")), u32("data_type"), u32("gmem_stmode"), u64("device_addr"), u64("size"),
+    many("shape", kShape), u32("mem_type"), u32("scale"), u32("cpu_addr"), u32("pad_h"), u32("zero_point"),
+    u32("hidden"), u32("index")};
 inline constexpr Table kTensor = table_of(kTensorFields);
 enum TensorId : std::size_t { kTensorName = 0, kDataType = 1, kTensorShape = 5 };
 

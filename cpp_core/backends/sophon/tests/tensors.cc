@@ -1,7 +1,7 @@
-// edgecore-tensors MODULE MODEL OUTDIR INPUT...: runs a model through one backend module on tensors in files, for tests that
-// compare numbers. Each INPUT holds the model's inputs one after the other; run N writes OUTDIR/N.OUTPUT. All slots of the
-// engine are kept busy. Standard output has one line a tensor, "output NAME DTYPE 1 2 56 80", and "copies ...".
-// Links nothing of the core: what is tested is the module.
+// edgecore-tensors MODULE MODEL OUTDIR INPUT...: runs a model through one backend module on tensors in files, for tests
+// that compare numbers. Each INPUT holds the model's inputs one after the other; run N writes OUTDIR/N.OUTPUT. All
+// slots of the engine are kept busy. Standard output has one line a tensor, "output NAME DTYPE 1 2 56 80", and "copies
+// ...". Links nothing of the core: what is tested is the module.
 #include <cstdio>
 #include <cstdlib>
 #include <dlfcn.h>
@@ -31,7 +31,8 @@ using Engine = std::unique_ptr<abi::Engine, Release>;
 }
 
 void require(Code code, const char* call, const abi::Error& error) {
-  if (code != Code::kOk) give_up(std::string(call) + ": code " + std::to_string(static_cast<int>(code)) + ": " + error.text);
+  if (code != Code::kOk)
+    give_up(std::string(call) + ": code " + std::to_string(static_cast<int>(code)) + ": " + error.text);
 }
 
 std::size_t size_of(const abi::TensorInfo& info) {

@@ -24,7 +24,9 @@ bool is_set(const char* name, std::string_view value) {
 }
 bool fails(const char* function) { return is_set("SOPHON_STUB_FAIL", function); }
 bool is_soc() { return is_set("SOPHON_STUB_SOC", "1"); }
-char* bytes_of(const bm::DeviceMemory& memory) { return reinterpret_cast<char*>(static_cast<std::uintptr_t>(memory.address)); }
+char* bytes_of(const bm::DeviceMemory& memory) {
+  return reinterpret_cast<char*>(static_cast<std::uintptr_t>(memory.address));
+}
 
 }  // namespace
 

@@ -66,7 +66,9 @@ bool fails(const char* function) {
   return chosen != nullptr && std::string_view(chosen) == function;
 }
 
-float* floats_of(const bm::Tensor& tensor) { return reinterpret_cast<float*>(static_cast<std::uintptr_t>(tensor.memory.address)); }
+float* floats_of(const bm::Tensor& tensor) {
+  return reinterpret_cast<float*>(static_cast<std::uintptr_t>(tensor.memory.address));
+}
 
 void describe(bm::Runtime& runtime) {
   const auto& network = runtime.model.networks.front();
@@ -118,16 +120,16 @@ STUB_EXPORT const bm::NetworkInfo* bmrt_get_network_info(bm::Runtime* runtime, c
   return !fails("bmrt_get_network_info") && std::string_view(name) == "affine" ? &runtime->info : nullptr;
 }
 
-STUB_EXPORT bool bmrt_launch_tensor_ex(bm::Runtime* runtime, const char*, const bm::Tensor* in, int in_count, bm::Tensor* out,
-                                       int out_count, bool user_mem, bool) {
+STUB_EXPORT bool bmrt_launch_tensor_ex(bm::Runtime* runtime, const char*, const bm::Tensor* in, int in_count,
+                                       bm::Tensor* out, int out_count, bool user_mem, bool) {
   if (fails("bmrt_launch_tensor_ex") || !user_mem || in_count != 1 || out_count != 1) return false;
   const std::size_t count = runtime->inputs.bytes.front() / sizeof(float);
   for (std::size_t i = 0; i < count; ++i) floats_of(out[0])[i] = 2.0F * floats_of(in[0])[i] + 1.0F;
   return true;
 }
 
-STUB_EXPORT bool bmrt_launch_tensor_multi_cores(bm::Runtime* runtime, const char* network, const bm::Tensor* in, int in_count,
-                                                bm::Tensor* out, int out_count, bool user_mem, bool user_store_mode,
-                                                const int*, int) {
+STUB_EXPORT bool bmrt_launch_tensor_multi_cores(bm::Runtime* runtime, const char* network, const bm::Tensor* in,
+                                                int in_count, bm::Tensor* out, int out_count, bool user_mem,
+                                                bool user_store_mode, const int*, int) {
   return bmrt_launch_tensor_ex(runtime, network, in, in_count, out, out_count, user_mem, user_store_mode);
 }
