@@ -67,7 +67,7 @@ def import_toolchain(ctx: Context, source: Path, name: str, triple: str, url: st
             proven = prove_toolchain(toolchain, tree, runtime, ws=ws, run=ctx.run)
         assert spec.lock.imported
         imported = msgspec.structs.replace(spec.lock.imported, proven=proven)
-        _save(file, spec, imported)
+        _save(file, spec, imported, ws)
     _show(name, file, toolchain, imported, as_json)
 
 
@@ -105,12 +105,16 @@ def _spec(name: str, source: Path, url: str, archive: Download, found: Found, ws
     return ToolchainSpec(name=name, recipe=recipe, lock=lock, host=toolchain_spec(ToolchainWish(name=_HOST), ws))
 
 
-def _save(file: Path, spec: ToolchainSpec, imported: ImportedGcc) -> None:
+def _save(file: Path, spec: ToolchainSpec, imported: ImportedGcc, ws: Workspace) -> None:
+    """The recipe last: its file makes the toolchain known, and one without a lock would stop every list of them."""
     document = {key: value for key, value in msgspec.to_builtins(spec.recipe).items() if value not in ("", [], ())}
-    write_atomic(file, _HEADER + yaml.safe_dump(document, sort_keys=False, width=1000, allow_unicode=True))
-    lock = ToolchainLock(recipe=recipe_digest(file), imported=imported)
-    made_by = f"edgebuild toolchain import {document['source']} --as {spec.name}"
+    text = _HEADER + yaml.safe_dump(document, sort_keys=False, width=1000, allow_unicode=True)
+    made_by = " ".join(f"edgebuild toolchain import {document['source']} --as {spec.name}".split())
+    with ws.scratch("recipe") as scratch:
+        write_atomic(scratch / file.name, text)
+        lock = ToolchainLock(recipe=recipe_digest(scratch / file.name), imported=imported)
     save_lock(file.with_suffix(".lock"), lock, made_by=made_by)
+    write_atomic(file, text)
 
 
 def _show(name: str, file: Path, toolchain: Toolchain, imported: ImportedGcc, as_json: bool) -> None:

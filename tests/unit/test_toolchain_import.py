@@ -16,6 +16,8 @@ from edgebuild.build.conan_profile import render_profile
 from edgebuild.build.gcc_layout import Found, find_compilers, find_layout
 from edgebuild.build.toolchain_gcc import render_scripts, repair_script
 from edgebuild.cli import main
+from edgebuild.commands import toolchain_import
+from edgebuild.config.targets import load_toolchain, recipe_digest
 from edgebuild.errors import ConfigError, NotAvailable, VerificationError
 from edgebuild.model.arch import ARCHES
 from edgebuild.model.recipe import Download, GccLayout, GccRecipe, ImportedGcc, ToolchainLock
@@ -245,6 +247,26 @@ def test_an_old_gcc_is_called_by_what_it_knows(tmp_path: Path, ws: Workspace, mo
     )
     with pytest.raises(NotAvailable, match="runs on aarch64 machines, and this one is x86_64"):
         toolchain_gcc.provide_gcc(elsewhere, ARCHES["aarch64"], TOOLCHAIN, ws=ws, run=run)
+
+
+def test_a_save_that_is_interrupted_makes_no_toolchain(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One without a lock would stop every list; a folder's name stands in the lock's first line."""
+    layout = GccLayout(triple=TRIPLE, gcc="7.5.0", programs={"cc": "bin/it"}, sysroot="libc", runtime=("libc/lib",))
+    archive = Download(file="gcc.tar.xz", sha256="0" * 64)
+    imported = ImportedGcc(archive=archive, build_machine="x86_64", layout=layout, glibc="2.25", glibcxx="3.4.24")
+    recipe = GccRecipe(title="GCC", arch="aarch64", host="zig", source="/gcc\nkind: zig")
+    spec = ToolchainSpec(name="acme", recipe=recipe, lock=ToolchainLock(recipe="", imported=imported))
+    file = ws.project / "toolchains/acme.yaml"
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(toolchain_import, "save_lock", interrupted)
+        toolchain_import._save(file, spec, imported, ws)
+    assert "acme" not in ws.names("toolchains")
+    toolchain_import._save(file, spec, imported, ws)
+    assert load_toolchain("acme", ws) == (recipe, ToolchainLock(recipe=recipe_digest(file), imported=imported))
 
 
 # ---- The command ----
