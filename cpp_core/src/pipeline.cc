@@ -166,15 +166,16 @@ Result<Flying> Pipeline::State::start(Frame frame, std::int64_t decode_us) {
   flying.slot = next_slot;
   flying.result.frame = std::move(frame);
   flying.result.timings.decode_us = decode_us;
+  if (digests) {  // before a device is told to read the picture, which an error here gives back
+    const Result<const Frame*> picture = host_frame(flying);
+    if (!picture) return picture.error();
+    flying.result.digests = Digests{digest(**picture), std::nullopt};
+  }
   Stopwatch watch;
   const Result<TensorView> input = make_input(flying);
   if (!input) return input.error();
   flying.result.timings.preprocess_us = watch.lap_us();
-  if (digests) {
-    const Result<const Frame*> picture = host_frame(flying);
-    if (!picture) return picture.error();
-    flying.result.digests = Digests{digest(**picture), digest(*input)};
-  }
+  if (digests) flying.result.digests->tensor = digest(*input);
   flying.since_start = Stopwatch();
   const Status started = engine.submit(flying.slot, {*input});
   if (!started) return of_frame(flying.result.frame, started.error());

@@ -201,6 +201,17 @@ TEST_CASE("digests: of the picture wherever it lies, of the tensor where the hos
   CHECK(to_json(on_device.front(), {}).find("\"tensor\": null}") != std::string::npos);
 }
 
+TEST_CASE("a picture that cannot be digested is given back before the engine is told to read it") {
+  std::vector<FrameResult> results;
+  Scene scene("device asked", 2);
+  scene.set(0, "4x4 13");  // cannot be brought to the host
+  scene.config().digests = true;
+  Pipeline pipeline = scene.open();
+  CHECK(play(pipeline, &results) == "!frame 0: copy to the host: download refused 1:101 ");
+  REQUIRE(results.size() == 1);
+  CHECK(results.front().copies->to_host == 1 + 1);  // its own download; one question, of frame 1 alone
+}
+
 TEST_CASE("a decoder is for JPEG images, and one that there is") {
   Scene scene("");
   scene.config().source.decoder = "fkae";
