@@ -2,11 +2,14 @@
 
 #include <cerrno>
 #include <fcntl.h>
+#include <poll.h>
 #include <string_view>
 #include <unistd.h>
 
 namespace edgecore::app {
 namespace {
+
+constexpr int kLookEveryMs = 200;  // whether to stop, where a reader takes nothing
 
 int results = STDOUT_FILENO;
 
@@ -31,6 +34,10 @@ Written write_line(std::string line, bool (*is_stopped)() noexcept) {
       rest.remove_prefix(static_cast<std::size_t>(count));
     } else if (errno == EPIPE) {
       return Written::kNobodyReads;
+    } else if (errno == EAGAIN) {  // somebody who shares the open file made it non-blocking
+      pollfd writable{results, POLLOUT, 0};
+      poll(&writable, 1, kLookEveryMs);
+      if (is_stopped()) return Written::kInterrupted;
     } else if (errno != EINTR) {
       return Written::kFailed;
     } else if (is_stopped()) {

@@ -13,7 +13,8 @@ void keep_standard_output() noexcept;
 enum class Written { kYes, kNobodyReads, kInterrupted, kFailed };
 
 /// One line, at once in the reader's hands: nothing stays in a buffer that the end of the process waits for.
-/// is_stopped: asked when a signal interrupts the write; yes gives kInterrupted.
+/// is_stopped: asked when a signal interrupts the write, and while a non-blocking descriptor takes nothing; yes gives
+/// kInterrupted.
 Written write_line(std::string line, bool (*is_stopped)() noexcept);
 
 }  // namespace edgecore::app

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <filesystem>
+#include <string>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <vector>
@@ -39,6 +40,40 @@ TEST_CASE("started without standard descriptors, the runner prints into none of 
     CAPTURE(closed.size());
     CHECK(status_without(closed, file) == 0);
     CHECK(std::filesystem::file_size(file) == 0);
+  }
+}
+
+TEST_CASE("a line goes whole into a pipe that somebody made non-blocking, unless the run is stopped") {
+  const std::string line(1 << 20, 'x');  // far more than a pipe holds
+  for (const bool is_read : {true, false}) {
+    CAPTURE(is_read);
+    int ends[2];
+    REQUIRE(pipe(ends) == 0);
+    fcntl(ends[1], F_SETFL, O_NONBLOCK);
+    const pid_t child = fork();
+    if (child == 0) {
+      close(ends[0]);
+      dup2(ends[1], STDOUT_FILENO);
+      close(ends[1]);
+      keep_standard_output();
+      const auto goes_on = []() noexcept { return false; };
+      const auto stops = []() noexcept { return true; };
+      _exit(static_cast<int>(is_read ? write_line(line, goes_on) : write_line(line, stops)));
+    }
+    close(ends[1]);
+    std::size_t total = 0;
+    std::vector<char> bytes(1 << 16);
+    int status = -1;
+    if (is_read) usleep(50'000);  // the pipe is full before it is read
+    if (!is_read) waitpid(child, &status, 0);
+    for (ssize_t count; (count = read(ends[0], bytes.data(), bytes.size())) > 0;) {
+      total += static_cast<std::size_t>(count);
+    }
+    if (is_read) waitpid(child, &status, 0);
+    close(ends[0]);
+    REQUIRE(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == static_cast<int>(is_read ? Written::kYes : Written::kInterrupted));
+    CHECK((total == line.size() + 1) == is_read);
   }
 }
 
