@@ -6,6 +6,7 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <new>
 #include <sys/stat.h>
 
 #include "crc32.h"
@@ -71,7 +72,11 @@ Code read_file(const char* path, std::vector<char>& bytes, abi::Error* error) {
   const auto size = static_cast<std::size_t>(facts.st_size);
   if (size > kMaxFileBytes)
     return fail(error, Code::kUnsupported, "is %zu bytes long, at most 1 GiB is supported", size);
-  bytes.resize(size);
+  try {
+    bytes.resize(size);
+  } catch (const std::bad_alloc&) {  // a module lets no exception out, and a file of holes claims any size
+    return fail(error, Code::kUnsupported, "is %zu bytes long, for which there is no memory", size);
+  }
   std::ifstream file(path, std::ios::binary);
   file.read(bytes.data(), static_cast<std::streamsize>(size));
   if (!file) return fail(error, Code::kNotFound, "cannot be read: %s", std::strerror(errno));

@@ -31,12 +31,18 @@ def stand_in_of(native: Built) -> Path:
 
 
 def attempt(
-    native: Built, model: Path, *options: str, env: Mapping[str, str] | None = None, timeout_s: float = _TIMEOUT_S
+    native: Built,
+    model: Path,
+    *options: str,
+    env: Mapping[str, str] | None = None,
+    timeout_s: float = _TIMEOUT_S,
+    memory_kib: int | None = None,
 ) -> Answer:
     """Opens it and runs it once, on the stand-in unless `env` names other libraries. A crash fails the test."""
+    limit = f"ulimit -v {memory_kib}; " if memory_kib else ""
     words = [native.tree / "lib/edgecore/edgecore-try", module_of(native), model, "0", "1", *options]
     ended = subprocess.run(
-        ["sh", "-c", _CALL, *map(str, words)],
+        ["sh", "-c", limit + _CALL, *map(str, words)],
         env={"LD_LIBRARY_PATH": str(stand_in_of(native)), **(env or {})},
         capture_output=True,
         text=True,

@@ -108,6 +108,10 @@ def test_what_is_no_readable_file_is_said(native: Built, tmp_path: Path) -> None
     with long.open("wb") as file:
         file.truncate((1 << 30) + 1)
     assert attempt(native, long).text == "is 1073741825 bytes long, at most 1 GiB is supported"
+    with long.open("wb") as file:
+        file.truncate(1 << 30)
+    answer = attempt(native, long, memory_kib=500_000)
+    assert (answer.code, answer.text) == (UNSUPPORTED, "is 1073741824 bytes long, for which there is no memory")
 
 
 def test_a_model_is_held_against_the_device_that_is_there(native: Built, tmp_path: Path) -> None:
