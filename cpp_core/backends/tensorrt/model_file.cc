@@ -212,7 +212,8 @@ Code ModelFile::read(const char* path, Error* error) noexcept {
   }
   ::close(file);
   if (!is_regular) return fail(error, Code::kInvalidArgument, "%s: not a regular file", path);
-  if (bytes_ != nullptr && size_bytes_ == size) return Code::kOk;
+  if (bytes_ == nullptr) return fail(error, Code::kUnsupported, "%s: %zu bytes, for which there is no memory", path, size);
+  if (size_bytes_ == size) return Code::kOk;
   return fail(error, Code::kInternal, "%s: %zu of %zu bytes could be read", path, size_bytes_, size);
 }
 

@@ -85,6 +85,15 @@ def unread_bytes(release: Release) -> set[int]:
     return set(range(8, 12)) | set(range(24, 24 + 80))
 
 
+def test_a_file_that_memory_cannot_hold_is_no_defect_of_ours(server: Box, tmp_path: Path) -> None:
+    path = tmp_path / "large.plan"
+    with path.open("wb") as file:
+        file.truncate(1 << 30)
+    limited = 'ulimit -v 500000; exec "$0" "$@"'
+    ended = call("sh", "-c", limited, server.tree / "bin/edgecore-tensorrt-plans", "806", "87", path, timeout_s=60)
+    assert ended.succeed().stdout == f"{UNSUPPORTED}\t{path}\t{path}: {1 << 30} bytes, for which there is no memory\n"
+
+
 def test_every_cut_is_corrupt(server: Box, release: Release, plan: bytes, tmp_path: Path) -> None:
     files = []
     for size in range(0, len(plan), 7):
