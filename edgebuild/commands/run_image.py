@@ -27,6 +27,7 @@ _ENGINE_TIMEOUT_S = 600  # for one answer of the engine; unpacking an image on a
 # What the engine's process 1 says. Its execvp() hands a foreign program to /bin/sh, which images of ours lack, so a
 # missing emulator looks like a missing program. Source: tini 0.19, src/tini.c; exec(3), "Special semantics".
 _NOT_STARTED = b"[FATAL tini"
+_LAST_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -202,12 +203,12 @@ def _run(client: Any, options: Mapping[str, Any], timeout_s: float, *, emulator:
 
 
 def _copy(output: Iterator[tuple[bytes | None, bytes | None]]) -> bytes:
-    """Passes on what the program says, as it comes. Returns the last that went to stderr."""
+    """Passes on what the program says, as it comes. Returns the end of stderr, which may have come in pieces."""
     last_words = b""
     for out, err in output:
         for content, stream in ((out, sys.stdout), (err, sys.stderr)):
             if content:
                 stream.buffer.write(content)
                 stream.flush()
-        last_words = err or last_words
+        last_words = (last_words + (err or b""))[-_LAST_BYTES:]
     return last_words

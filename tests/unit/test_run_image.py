@@ -12,7 +12,7 @@ import docker
 import pytest
 
 from edgebuild.commands.artifact import product_of
-from edgebuild.commands.run_image import Emulated, Mount, container_options, parse_mount, run_image
+from edgebuild.commands.run_image import Emulated, Mount, _copy, container_options, parse_mount, run_image
 from edgebuild.config.targets import load_target
 from edgebuild.errors import BuildError, ConfigError, NotAvailable, VerificationError
 from edgebuild.model.arch import ARCHES
@@ -230,3 +230,9 @@ def test_mounts_are_checked_before_the_engine_makes_folders_of_them(
     for text in ("", "/state", ":/state", ".:state", ".:/state:rw", ".:/state:ro:", "missing:/state"):
         with pytest.raises(ConfigError, match="--mount"):
             parse_mount(text)
+
+
+def test_last_words_that_come_in_pieces_are_joined(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    pieces = [(b"out", None), (None, b"[FATAL tini (7)] exec /bin/sh failed"), (None, b"\n"), (None, None)]
+    assert _copy(iter(pieces)) == b"[FATAL tini (7)] exec /bin/sh failed\n"
+    assert capfdbinary.readouterr().out == b"out"
