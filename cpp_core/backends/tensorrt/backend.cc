@@ -55,17 +55,5 @@ class Backend final : public module::PlainBackend {
 }  // namespace edgecore::tensorrt
 
 EDGECORE_EXPORT edgecore::abi::Backend* edgecore_backend(std::uint32_t abi_version, edgecore::abi::Error* error) {
-  using edgecore::abi::Code;
-  if (abi_version != edgecore::abi::kVersion) {
-    edgecore::module::fail(error, Code::kUnsupported, "the module speaks version %u of the seam, the core %u",
-                           edgecore::abi::kVersion, abi_version);
-    return nullptr;
-  }
-  // Never destroyed: TensorRT's own statics may be gone by the time ours would run their destructors.
-  static auto* const backend = new edgecore::tensorrt::Backend;
-  static edgecore::abi::Error failure;
-  static const Code opened = backend->open(&failure);
-  if (opened == Code::kOk) return backend;
-  if (error != nullptr) *error = failure;
-  return nullptr;
+  return edgecore::module::enter<edgecore::tensorrt::Backend>(abi_version, error);
 }

@@ -82,4 +82,22 @@ class PlainBackend : public abi::Backend {
   ~PlainBackend() = default;
 };
 
+/// The body of a module's entry: one backend a process, opened at the first call; its failure is told at every one.
+/// Opened has, beside the seam, `abi::Code open(abi::Error*)`, which opens the vendor's libraries.
+template <typename Opened>
+abi::Backend* enter(std::uint32_t abi_version, abi::Error* error) noexcept {
+  if (abi_version != abi::kVersion) {
+    fail(error, abi::Code::kUnsupported, "the module speaks version %u of the seam, the core %u", abi::kVersion,
+         abi_version);
+    return nullptr;
+  }
+  // Never destroyed: a vendor library's own statics may be gone by the time ours would run their destructors.
+  static auto* const backend = new Opened;
+  static abi::Error failure;
+  static const abi::Code opened = backend->open(&failure);
+  if (opened == abi::Code::kOk) return backend;
+  if (error != nullptr) *error = failure;
+  return nullptr;
+}
+
 }  // namespace edgecore::module
