@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <utility>
 
-#include "edgecore/frame.h"
 #include "edgecore/preprocess.h"
 #include "edgecore/tensor.h"
+#include "picture.h"
 #include "picture_plan.h"
 
 namespace edgecore::tensorrt {
@@ -116,43 +118,18 @@ std::string describe(const PictureCase& item) {
   return text;
 }
 
-Frame frame_of(const abi::Picture& picture) {
-  Frame frame;
-  for (std::size_t plane = 0; plane < 3; ++plane) {
-    frame.planes[plane] = {static_cast<const std::uint8_t*>(picture.planes[plane]), picture.stride_bytes[plane]};
-  }
-  frame.width_px = picture.width_px;
-  frame.height_px = picture.height_px;
-  frame.layout = picture.layout;
-  frame.chroma_shift_x = static_cast<std::uint8_t>(picture.chroma_shift_x);
-  frame.chroma_shift_y = static_cast<std::uint8_t>(picture.chroma_shift_y);
-  frame.matrix = picture.matrix;
-  frame.range = picture.range;
-  frame.siting = picture.siting;
-  return frame;
+Frame frame_of(const PictureCase& item) {
+  Result<Frame> frame = to_frame(item.picture);
+  if (frame.ok()) return *std::move(frame);
+  std::fprintf(stderr, "%s: %s\n", describe(item).c_str(), frame.error().message.c_str());
+  std::abort();
 }
 
-abi::PictureInput wish_of(const PictureCase& item) {
-  const InputDescription& input = item.input;
-  const Placement placement = plan_placement(item.picture.width_px, item.picture.height_px, input);
-  abi::PictureInput wish;
-  wish.width_px = input.width_px;
-  wish.height_px = input.height_px;
-  wish.left_px = placement.offset_x_px;
-  wish.top_px = placement.offset_y_px;
-  wish.inner_width_px = placement.width_px;
-  wish.inner_height_px = placement.height_px;
-  wish.is_nhwc = input.layout == Layout::kNhwc ? 1 : 0;
-  wish.is_bgr = input.order == ColorOrder::kBgr ? 1 : 0;
-  wish.pad = input.pad;
-  std::copy(input.mean.begin(), input.mean.end(), wish.mean);
-  std::copy(input.scale.begin(), input.scale.end(), wish.scale);
-  return wish;
-}
+abi::PictureInput wish_of(const PictureCase& item) { return to_picture_input(frame_of(item), item.input); }
 
 std::vector<float> prepare_on_cpu(const PictureCase& item) {
   TensorBuffer tensor(DType::kFloat32, shape_of(item.input));
-  if (const auto done = preprocess(frame_of(item.picture), item.input, tensor); !done) {
+  if (const auto done = preprocess(frame_of(item), item.input, tensor); !done) {
     std::fprintf(stderr, "the core refuses %s: %s\n", describe(item).c_str(), done.error().message.c_str());
     return {};
   }

@@ -27,9 +27,10 @@ PictureCase make_video_case(abi::PixelLayout layout, std::int32_t width_px, std:
                             std::int32_t input_width_px, std::int32_t input_height_px);
 
 std::string describe(const PictureCase& item);
-abi::PictureInput wish_of(const PictureCase& item);
 
-Frame frame_of(const abi::Picture& host);
+/// As the core hands them to a module's prepare(), and to its own preprocess().
+abi::PictureInput wish_of(const PictureCase& item);
+Frame frame_of(const PictureCase& item);
 
 /// What edgecore's preprocess() makes of it; empty, with a message on stderr, if it refuses.
 std::vector<float> prepare_on_cpu(const PictureCase& item);
