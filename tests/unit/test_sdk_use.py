@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from pathlib import Path
 
 import msgspec
@@ -15,7 +14,7 @@ from edgebuild.build.project import provide_project
 from edgebuild.build.sdk import lacking, needs_of_bundled, sdk_tree
 from edgebuild.commands import sdk_box, sdk_import
 from edgebuild.commands.gate import gate
-from edgebuild.config.sdk import load_backend_functions, load_sdk, sdks_for, withheld_sdks
+from edgebuild.config.sdk import load_sdk, sdks_for, withheld_sdks
 from edgebuild.config.targets import load_target
 from edgebuild.deploy.collect import BoxRoot
 from edgebuild.digest import sha256_file
@@ -34,7 +33,6 @@ from tests.toolchains import TOOLCHAIN
 from tests.unit.test_root_source import LocalTransport
 from tests.unit.test_sdk_import import SDK, call, folder, imported, never, refused, tar
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 LOADER = "ld-linux-aarch64.so.1"
 CONTRACT = Contract(
     title="Acme",
@@ -294,21 +292,6 @@ def test_the_report_says_what_our_backends_miss(acme: Sdk) -> None:
     (report,) = lacking(acme, backends)
     assert (report.backend, report.library) == ("a", "libacme.so.1")
     assert (report.missing, report.optional) == (("acme_close",), ("acme_fast",))
-
-
-def test_what_backends_list_is_what_their_sources_look_up(ws: Workspace) -> None:
-    """Every function stands in the sources of its backend, or of one that it shares them with."""
-    listed = load_backend_functions(ws)
-    assert "cpu" in listed
-    for backend, libraries in listed.items():
-        home = REPOSITORY / "cpp_core/backends" / backend
-        lists = (home / "CMakeLists.txt").read_text() if (home / "CMakeLists.txt").is_file() else ""
-        folders = [home, *(home.parent / name for name in re.findall(r"\.\./(\w+)", lists))]
-        sources = [path for each in folders for path in each.rglob("*") if path.suffix in (".cc", ".h")]
-        words = set(re.findall(r"\w+", "\n".join(path.read_text() for path in sources if "tests" not in path.parts)))
-        for library, functions in libraries.items():
-            assert functions, f"{backend}: {library}"
-            assert {each.removesuffix("?") for each in functions} <= words, f"{backend}: {library}"
 
 
 # ---- Boxes and images ----

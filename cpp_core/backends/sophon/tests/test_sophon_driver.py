@@ -42,7 +42,7 @@ CANNOT_FAIL = {"bm_dev_free", "bm_free_device", "bm_mem_unmap_device_mem", "bmrt
 
 
 def test_every_function_that_is_called_fails_once_below() -> None:
-    named = {name for names in FUNCTIONS.values() for name in names}
+    named = {name for names in FUNCTIONS.values() for name in names if not name.endswith("?")}
     assert named == OPENING.keys() | RUNNING.keys() | CANNOT_FAIL
 
 
