@@ -30,3 +30,9 @@ def xavier(cache: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Box:
 @pytest.fixture(params=RELEASES, ids=str)
 def release(request: pytest.FixtureRequest) -> Release:
     return request.param
+
+
+@pytest.fixture
+def board(release: Release, request: pytest.FixtureRequest) -> Box:
+    """arm64 under emulation, with the module for this release."""
+    return request.getfixturevalue("orin" if release.module == "tensorrt10" else "xavier")

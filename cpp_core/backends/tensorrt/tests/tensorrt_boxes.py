@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from make_plan import make_plan
 
@@ -47,10 +48,11 @@ RELEASES = (V8_0, V8_5, V8_6, V10_3, V10_15)
 
 @dataclass(frozen=True)
 class Account:
-    """What the stand-in counted in one process. failed: the call that was made to fail."""
+    """What the stand-in counted in one process. at, failed: number and name of the call that was made to fail."""
 
     pid: int
     calls: int
+    at: int
     failed: str
     alive: tuple[str, ...]
     broken: tuple[str, ...]
@@ -61,10 +63,11 @@ class Account:
 
 @dataclass(frozen=True)
 class Told:
-    """How a program ended, and what its stand-ins say."""
+    """How a program ended, and what its stand-ins say. branches: by the call that failed in each, the first first."""
 
     ended: Ended
     accounts: tuple[Account, ...]
+    branches: tuple[Told, ...] = ()
 
     @property
     def words(self) -> str:
@@ -92,9 +95,12 @@ class Box:
         return call(*command.argv, timeout_s=timeout_s, env=command.environment())
 
     def run(
-        self, release: Release, folder: Path, *argv: str | Path, fail: int = 0, integrated: bool | None = None
+        self, release: Release, folder: Path, *argv: str | Path, fail: int | str = 0, integrated: bool | None = None
     ) -> Told:
-        """A program of the product with the stand-in's libraries where the loader looks. folder: for the account."""
+        """A program of the product with the stand-in's libraries where the loader looks. folder: for the account.
+
+        fail: the number of a call, or "each" in turn, which takes a program without threads.
+        """
         report = folder / f"account-{fail}.jsonl"
         report.unlink(missing_ok=True)
         env = {
@@ -104,12 +110,10 @@ class Box:
         }
         if integrated is not None:
             env["EDGECORE_STAND_IN_INTEGRATED"] = str(int(integrated))
-        ended = self.call(self.tree / argv[0], *argv[1:], env=env)
-        lines = report.read_text().splitlines() if report.exists() else []
-        return Told(ended, tuple(as_account(line) for line in lines))
+        return read_report(report, self.call(self.tree / argv[0], *argv[1:], env=env, timeout_s=1800))
 
     def contract(
-        self, release: Release, folder: Path, *options: str, fail: int = 0, integrated: bool | None = None
+        self, release: Release, folder: Path, *options: str, fail: int | str = 0, integrated: bool | None = None
     ) -> Told:
         """The contract suite on this release's module, with a plan of this release."""
         fixture = folder / "fixtures" / release.module / "tests"
@@ -120,10 +124,22 @@ class Box:
         return self.run(release, folder, *suite, *options, fail=fail, integrated=integrated)
 
 
-def as_account(line: str) -> Account:
-    document = json.loads(line)
-    document["alive"], document["broken"] = tuple(document["alive"]), tuple(document["broken"])
-    return Account(**document)
+def read_report(report: Path, ended: Ended) -> Told:
+    """What the stand-ins wrote: an account of every process that ended in good order, how each branch ended."""
+    lines = [json.loads(line) for line in report.read_text().splitlines()] if report.exists() else []
+    codes = {line["at"]: line["ended"] for line in lines if "ended" in line}
+    accounts = [as_account(line) for line in lines if "ended" not in line]
+
+    def branch(at: int) -> Told:
+        words = report.with_name(f"{report.name}.{at}").read_text(errors="replace")
+        return Told(Ended(codes[at], words, ""), tuple(account for account in accounts if account.at == at))
+
+    own = tuple(account for account in accounts if account.at not in codes)
+    return Told(ended, own, tuple(branch(at) for at in sorted(codes)))
+
+
+def as_account(line: dict[str, Any]) -> Account:
+    return Account(**{**line, "alive": tuple(line["alive"]), "broken": tuple(line["broken"])})
 
 
 def describe_faces(model: Path, video: Path, folder: Path, release: Release | None, frames: tuple[int, ...]) -> Path:

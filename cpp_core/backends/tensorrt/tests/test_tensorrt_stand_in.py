@@ -19,9 +19,12 @@ from tests.e2e.harness import SPREAD_FRAMES, FrameLine, assert_same_boxes
 
 OUTPUTS = 4  # of the face model
 TENSOR_BYTES = 4 * 3 * data.FACE_HEIGHT_PX * data.FACE_WIDTH_PX
-EMULATED_FRAMES = (32, 40)
 CORRUPT = 6
-WHOLE_VIDEO = () if os.environ.get("EDGEBUILD_LONG") else SPREAD_FRAMES
+IS_LONG = bool(os.environ.get("EDGEBUILD_LONG"))
+WHOLE_VIDEO = () if IS_LONG else SPREAD_FRAMES
+# Under emulation a frame costs what its pixels do: 0.8 CPU seconds at 192x128. There is a face from 30 to 43.
+EMULATED_SIZE_PX = (192, 128) if IS_LONG else (160, 64)
+EMULATED_FRAMES = tuple(range(20, 50)) if IS_LONG else (0, 32, 40)
 
 
 def check_contract(box: Box, release: Release, folder: Path, **wish: bool) -> None:
@@ -120,27 +123,32 @@ def test_a_plan_that_nobody_vouches_for_is_tried_in_a_process_of_its_own(
 
 
 @pytest.fixture(scope="session")
-def small_model(cache: Workspace) -> Path:
-    """What a frame costs under emulation goes with its pixels."""
-    return data.provide_face_model(cache, width_px=192, height_px=128) / "centerface.onnx"
+def emulated_model(cache: Workspace) -> Path:
+    width_px, height_px = EMULATED_SIZE_PX
+    return data.provide_face_model(cache, width_px=width_px, height_px=height_px) / "centerface.onnx"
 
 
-@pytest.mark.parametrize("release", [V10_3, V8_5], ids=str)
+@pytest.fixture(scope="session")
+def desk_lines(
+    server: Box, emulated_model: Path, clips: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[int, FrameLine]:
+    """What `cpu` finds in EMULATED_FRAMES, on x86-64."""
+    desk = describe_faces(emulated_model, clips / "bikes.mp4", tmp_path_factory.mktemp("desk"), None, EMULATED_FRAMES)
+    return server.call(server.tree / "bin/edgecore", "run", desk, env={}).frames()
+
+
 def test_on_arm64_too_and_nothing_is_copied(
-    server: Box,
+    board: Box,
     release: Release,
-    small_model: Path,
+    emulated_model: Path,
     clips: Path,
+    desk_lines: dict[int, FrameLine],
     tmp_path: Path,
-    request: pytest.FixtureRequest,
 ) -> None:
-    box: Box = request.getfixturevalue("orin" if release == V10_3 else "xavier")
-    video = clips / "bikes.mp4"
-    desk = describe_faces(small_model, video, tmp_path, None, EMULATED_FRAMES)
-    cpu = server.call(server.tree / "bin/edgecore", "run", desk, env={}).frames()
-    found, copies = find_faces(box, release, small_model, video, tmp_path, EMULATED_FRAMES)
+    found, copies = find_faces(board, release, emulated_model, clips / "bikes.mp4", tmp_path, EMULATED_FRAMES)
     assert tuple(found) == EMULATED_FRAMES
+    assert sum(line.has_face() for line in found.values()) >= (14 if IS_LONG else 2)
     for number, line in found.items():
-        assert line.has_face()
-        assert_same_boxes(line.boxes, cpu[number].boxes, place=f"TensorRT {release}, frame {number}")
+        assert line.digests["frame"] == desk_lines[number].digests["frame"]
+        assert_same_boxes(line.boxes, desk_lines[number].boxes, place=f"TensorRT {release}, frame {number}")
     assert not any(count for each in copies for count in each.values()), copies

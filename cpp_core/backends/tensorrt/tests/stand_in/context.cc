@@ -50,11 +50,14 @@ bool set_shape(Self* self, std::int32_t index, const Dims& dims) {
   return true;
 }
 
+bool is_free(const Shape& shape) {
+  return std::any_of(shape.begin(), shape.end(), [](std::int64_t extent) { return extent < 0; });
+}
+
 bool infer(Self* self) {
   if (self->is_inferred) return true;
   const auto inputs = static_cast<std::ptrdiff_t>(self->network->input_count());
   const std::vector<Shape> in(self->shapes.begin(), self->shapes.begin() + inputs);
-  const auto is_free = [](const Shape& shape) { return std::any_of(shape.begin(), shape.end(), [](std::int64_t e) { return e < 0; }); };
   if (std::any_of(in.begin(), in.end(), is_free)) return false;  // outputs are -1 then, as in TensorRT
   std::vector<Shape> out;
   std::string problem;
@@ -151,6 +154,7 @@ Handle* make_context(const EngineImplementation& engine) {
   made->logger = engine.logger;
   made->network = engine.network;
   made->shapes = engine.shapes;
+  made->is_inferred = std::none_of(made->shapes.begin(), made->shapes.end(), is_free);
   made->addresses.resize(engine.shapes.size());
   door().born(kKind, &made->handle);
   return &made->handle;

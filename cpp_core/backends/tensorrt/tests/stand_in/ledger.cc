@@ -3,6 +3,7 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <unistd.h>
 
 namespace stand_in {
@@ -43,11 +44,14 @@ Ledger& Ledger::get() {
 }
 
 Ledger::Ledger()
-    : fail_at_(std::strtol(value_of("EDGECORE_STAND_IN_FAIL"), nullptr, 10)), report_(value_of("EDGECORE_STAND_IN_REPORT")) {}
+    : fail_at_(std::strtol(value_of("EDGECORE_STAND_IN_FAIL"), nullptr, 10)),
+      report_(value_of("EDGECORE_STAND_IN_REPORT")),
+      branches_(std::strcmp(value_of("EDGECORE_STAND_IN_FAIL"), "each") == 0, report_) {}
 
 bool Ledger::fails(const char* call) {
   const Locked locked(lock_);
-  if (++calls_ != fail_at_) return false;
+  if (branches_.leave(++calls_)) fail_at_ = calls_;
+  if (calls_ != fail_at_) return false;
   failed_ = call;
   return true;
 }
@@ -82,17 +86,16 @@ void Ledger::broken(const std::string& rule) {
   broken_.push_back(rule);
 }
 
-void Ledger::report() const {
+void Ledger::report() {
+  branches_.wait();
   if (report_.empty()) return;
-  std::string line = text("{\"pid\": %d, \"calls\": %ld, \"failed\": ", getpid(), calls_) + quoted(failed_) + ", \"alive\": [";
+  std::string line = text("{\"pid\": %d, \"calls\": %ld, \"at\": %ld, \"failed\": ", getpid(), calls_, fail_at_) +
+                     quoted(failed_) + ", \"alive\": [";
   for (const auto& [handle, kind] : alive_) line += (line.back() == '[' ? "" : ", ") + quoted(kind);
   line += "], \"broken\": [";
   for (const std::string& rule : broken_) line += (line.back() == '[' ? "" : ", ") + quoted(rule);
-  line += "]}\n";
-  if (std::FILE* file = std::fopen(report_.c_str(), "a"); file != nullptr) {
-    std::fwrite(line.data(), 1, line.size(), file);
-    std::fclose(file);
-  }
+  line += "]}";
+  append_line(report_, line);
 }
 
 }  // namespace stand_in

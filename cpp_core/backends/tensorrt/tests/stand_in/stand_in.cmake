@@ -14,7 +14,13 @@ function(edgecore_add_tensorrt_stand_ins backend major)
     "${cpu}/engine.cc"
     "${cpu}/runtime.cc"
   )
-  add_library(${driver} OBJECT "${here}/cuda.cc" "${here}/device.cc" "${here}/ledger.cc" "${here}/../host_kernels.cc")
+  add_library(${driver} OBJECT
+    "${here}/branches.cc"
+    "${here}/cuda.cc"
+    "${here}/device.cc"
+    "${here}/ledger.cc"
+    "${here}/../host_kernels.cc"
+  )
   foreach(target IN ITEMS ${nvinfer} ${driver})
     edgecore_compile_options(${target})
     target_compile_features(${target} PRIVATE cxx_std_17)
