@@ -26,12 +26,14 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def digest_tree(root: Path, *, only: Iterable[str] = ("**/*",)) -> str:
+def digest_tree(root: Path, *, only: Iterable[str] = ("**/*",), but: Iterable[str] = ()) -> str:
     """Hex sha256 over the relative names, kinds, x-bits and bytes of a tree.
 
-    only: glob patterns relative to root. Compiler droppings (__pycache__) never count.
+    only, but: glob patterns relative to root, of what counts and what of that does not. Compiler droppings
+    (__pycache__) never count.
     """
     paths = {path for pattern in only for path in root.glob(pattern) if path.is_symlink() or not path.is_dir()}
+    paths -= {path for pattern in but for path in root.glob(pattern)}
     return digest_files(root, (path for path in paths if "__pycache__" not in path.relative_to(root).as_posix()))
 
 

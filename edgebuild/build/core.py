@@ -7,16 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edgebuild.build import cmake
+from edgebuild.build.core_sources import require_counted, sources_digest
 from edgebuild.build.tools import provide_tools, tools_digest
-from edgebuild.digest import digest_of, digest_tree
+from edgebuild.digest import digest_of
 from edgebuild.errors import BuildError
 from edgebuild.model.product import CoreTree, Toolchain
 from edgebuild.model.recipe import BuildTool
 from edgebuild.run import Runner
 from edgebuild.workspace import Workspace, shipped_data, write_atomic
 
-# What the compiled core depends on; bindings, recipes, benchmarks and prose are not in it.
-CORE_SOURCES = ("CMakeLists.txt", "cmake/**/*", "include/**/*", "src/**/*", "app/**/*", "backends/**/*", "tests/**/*")
 _FFMPEG_SUFFIX = "-edge"  # as in recipes/ffmpeg: a vendor's FFmpeg may live in the same process
 
 
@@ -25,8 +24,7 @@ def core_digest(
 ) -> str:
     """Everything that decides the core's bytes. deps is named after its own digest."""
     variables = sorted(_variables(Path("DEPS"), core_only).items())  # wherever the cache lies, the bytes are the same
-    sources = digest_tree(source, only=CORE_SOURCES)
-    return digest_of([sources, toolchain.digest, deps.name, variables, tools_digest(tools)])
+    return digest_of([sources_digest(source), toolchain.digest, deps.name, variables, tools_digest(tools)])
 
 
 def provide_core(
@@ -56,6 +54,7 @@ def provide_core(
         run(cmake.build_command(tree), log_file=log_file)
         for component in ("runtime", "sdk") if core_only else ("runtime", "sdk", "tests"):
             run(cmake.install_command(tree, product / component, component), log_file=log_file)
+        require_counted(source, tree, run)
         # It would be kept as made from what they were.
         if core_digest(source, toolchain, deps, core_only, tools) != key:
             msg = "the core's sources changed while they were compiled"

@@ -12,7 +12,8 @@ import msgspec
 from edgebuild.audit.sdk import Shipping
 from edgebuild.build.cmake import render_toolchain_file
 from edgebuild.build.conan import deps_digest, provide_deps
-from edgebuild.build.core import CORE_SOURCES, library_variables, provide_core
+from edgebuild.build.core import library_variables, provide_core
+from edgebuild.build.core_sources import sources_digest
 from edgebuild.build.image_base import provide_image_base
 from edgebuild.build.project import provide_project, source_digest
 from edgebuild.build.runtime import LICENCES, MODULES, stage_runtime
@@ -133,7 +134,7 @@ def is_core(request: Request, ws: Workspace) -> bool:
 def plan_digest(request: Request, *, ws: Workspace, run: Runner) -> str:
     """Digest of everything that decides the artifact: the spec, the sources and the driver itself."""
     if is_core(request, ws):
-        source = digest_tree(ws.core_source, only=(*CORE_SOURCES, *_BINDINGS))
+        source = sources_digest(ws.core_source, _BINDINGS)
     else:
         source = source_digest(request.project, request.folder, ws=ws, run=run)
     return digest_of(
