@@ -7,9 +7,13 @@ from pathlib import Path
 from edgebuild.model.arch import ARCHES
 from edgebuild.model.product import Toolchain
 
-BIN = Path("/opt/tools")
+ROOT = Path("/opt/tools")
 TOOLCHAIN = Toolchain(
-    name="zig", digest="d1", arch=ARCHES["aarch64"], floor="2.17", root=BIN,
-    cc=BIN / "cc", cxx=BIN / "c++", ar=BIN / "ar", ranlib=BIN / "ranlib", nm=BIN / "nm", strip=BIN / "strip",
-    objcopy=BIN / "objcopy", host_cc=BIN / "host-cc", host_cxx=BIN / "host-c++",
-)  # fmt: skip
+    name="zig",
+    digest="d1",
+    arch=ARCHES["aarch64"],
+    floor="2.17",
+    root=ROOT,
+    host_cc=ROOT / "bin/host-cc",
+    host_cxx=ROOT / "bin/host-c++",
+)

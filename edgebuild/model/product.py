@@ -16,6 +16,7 @@ class Toolchain(msgspec.Struct, frozen=True, kw_only=True):
     """Compilers for one architecture and floor. All programs are absolute; no environment is needed to run them.
 
     digest: of everything that decides the bytes they write (wheels, flags, floor, CPU, sysroot).
+    root: in its bin/ lie the programs, under the same names whatever kind of toolchain it is.
     floor: no file that they link can need a newer glibc; what it does need, the audit finds.
     host_cc/host_cxx: compilers for the build machine, for code generators.
     variant: sets it apart among the toolchains for an architecture, "" for the one whose products serve every row.
@@ -30,13 +31,6 @@ class Toolchain(msgspec.Struct, frozen=True, kw_only=True):
     arch: Arch
     floor: str
     root: Path
-    cc: Path
-    cxx: Path
-    ar: Path
-    ranlib: Path
-    nm: Path
-    strip: Path
-    objcopy: Path
     host_cc: Path
     host_cxx: Path
     c_flags: tuple[str, ...] = ()
@@ -48,6 +42,34 @@ class Toolchain(msgspec.Struct, frozen=True, kw_only=True):
     static_runtime: bool = True
     conan: tuple[tuple[str, str], ...] = ZIG_IN_CONAN
     prefix_map_flag: str = "-ffile-prefix-map"
+
+    @property
+    def cc(self) -> Path:
+        return self.root / "bin/cc"
+
+    @property
+    def cxx(self) -> Path:
+        return self.root / "bin/c++"
+
+    @property
+    def ar(self) -> Path:
+        return self.root / "bin/ar"
+
+    @property
+    def ranlib(self) -> Path:
+        return self.root / "bin/ranlib"
+
+    @property
+    def nm(self) -> Path:
+        return self.root / "bin/nm"
+
+    @property
+    def strip(self) -> Path:
+        return self.root / "bin/strip"
+
+    @property
+    def objcopy(self) -> Path:
+        return self.root / "bin/objcopy"
 
     @property
     def label(self) -> str:

@@ -19,20 +19,14 @@ from edgebuild.build.conan import (
 )
 from edgebuild.build.conan_profile import render_build_profile, render_profile
 from edgebuild.errors import BuildError, ConfigError, NotAvailable
-from edgebuild.model.arch import ARCHES
-from edgebuild.model.product import Toolchain
 from edgebuild.model.recipe import Download
 from edgebuild.run import Command, Completed
 from edgebuild.workspace import Workspace, shipped_data
+from tests import toolchains
 
 CORE = shipped_data() / "cpp_core"
 RECIPES = CORE / "recipes"
-BIN = Path("/opt/tools")
-TOOLCHAIN = Toolchain(
-    name="zig", digest="d1", arch=ARCHES["aarch64"], floor="2.17", root=BIN,
-    cc=BIN / "cc", cxx=BIN / "c++", ar=BIN / "ar", ranlib=BIN / "ranlib", nm=BIN / "nm", strip=BIN / "strip",
-    objcopy=BIN / "objcopy", host_cc=BIN / "host-cc", host_cxx=BIN / "host-c++", c_flags=("-ffp-contract=off",),
-)  # fmt: skip
+TOOLCHAIN = msgspec.structs.replace(toolchains.TOOLCHAIN, c_flags=("-ffp-contract=off",))
 
 
 class FakeConan:
@@ -149,10 +143,10 @@ def test_the_users_compiler_flags_do_not_reach_the_libraries(fetched: Workspace,
 
 def test_the_profile_names_the_compilers_of_both_machines_and_what_package_ids_depend_on() -> None:
     host = render_profile(TOOLCHAIN, Path("/opt/toolchain.cmake")).splitlines()
-    assert 'tools.build:compiler_executables={"c": "/opt/tools/cc", "cpp": "/opt/tools/c++"}' in host
+    assert 'tools.build:compiler_executables={"c": "/opt/tools/bin/cc", "cpp": "/opt/tools/bin/c++"}' in host
     assert 'tools.info.package_id:confs=["user.edgebuild:.*"]' in host
-    assert {"user.edgebuild:toolchain=d1", "user.edgebuild:floor=2.17", "arch=armv8", "NM=/opt/tools/nm"} <= {*host}
-    assert '"c": "/opt/tools/host-cc"' in render_build_profile(TOOLCHAIN)
+    assert {"user.edgebuild:toolchain=d1", "user.edgebuild:floor=2.17", "arch=armv8", "NM=/opt/tools/bin/nm"} <= {*host}
+    assert '"c": "/opt/tools/bin/host-cc"' in render_build_profile(TOOLCHAIN)
 
 
 _GONE = "ERROR: Package 'zlib/1.3.1' not resolved: Unable to find 'zlib/1.3.1' in remotes."

@@ -7,23 +7,12 @@ from pathlib import Path
 import pytest
 
 from edgebuild.errors import BuildError
-from edgebuild.model.arch import ARCHES
-from edgebuild.model.product import Toolchain
 from edgebuild.package.debug import drop_debug, split_debug
 from edgebuild.run import Command, Completed
 from tests.elf_writer import Elf, write_elf
+from tests.toolchains import TOOLCHAIN
 
-OBJCOPY = Path("/toolchain/objcopy")
-OTHER = Path("/toolchain/other")
-TOOLCHAIN = Toolchain(
-    name="test",
-    digest="0",
-    arch=ARCHES["aarch64"],
-    floor="2.17",
-    root=Path("/toolchain"),
-    objcopy=OBJCOPY,
-    **dict.fromkeys(("cc", "cxx", "ar", "ranlib", "nm", "strip", "host_cc", "host_cxx"), OTHER),
-)
+OBJCOPY = TOOLCHAIN.objcopy
 
 
 class Recorder:
