@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ import platformdirs
 from edgebuild.errors import ConfigError
 from edgebuild.log import Log
 from edgebuild.model.cost import Cost, since, spent
+from edgebuild.scratch import scratch_folder
 
 _PACKAGE = Path(__file__).resolve().parent
 PROJECT_FILE = "edgebuild.yaml"
@@ -100,13 +99,11 @@ class Workspace:
     def scratch(self, purpose: str) -> Iterator[Path]:
         """A folder on the cache's file system that is gone afterwards, whatever happens."""
         base = self.cache / "work"
-        with self._writing():
-            base.mkdir(parents=True, exist_ok=True)
-            path = Path(tempfile.mkdtemp(prefix=f"{purpose}-", dir=base))
-        try:
+        with contextlib.ExitStack() as making:
+            with self._writing():
+                base.mkdir(parents=True, exist_ok=True)
+                path = making.enter_context(scratch_folder(base, purpose))
             yield path
-        finally:
-            shutil.rmtree(path, ignore_errors=True)
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import subprocess
 from io import StringIO
 from pathlib import Path
 
@@ -133,3 +135,60 @@ def test_a_failed_atomic_write_names_the_file_that_was_asked_for(tmp_path: Path)
         write_atomic(tmp_path / "taken", "new")
     assert caught.value.filename == str(tmp_path / "taken")
     assert list(tmp_path.iterdir()) == [tmp_path / "taken"]
+
+
+def _killed_while_it_makes(cache: Path) -> None:
+    ws = Workspace(cache=cache, out=cache, project=cache, log=Log(StringIO()))
+    with ws.scratch("killed") as scratch:
+        (scratch / "much").write_bytes(bytes(1000))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_a_killed_process_left_goes_when_the_next_starts(ws: Workspace) -> None:
+    killed = multiprocessing.get_context("fork").Process(target=_killed_while_it_makes, args=(ws.cache,))
+    killed.start()
+    killed.join(20)
+    work = ws.cache / "work"
+    (left,) = work.iterdir()
+    assert (left / "much").is_file()
+    (work / "of-an-earlier-version").mkdir()
+    with ws.scratch("mine") as mine:
+        assert {*work.iterdir()} == {mine, work / "of-an-earlier-version"}
+
+
+def test_what_others_are_at_stays(ws: Workspace) -> None:
+    """Of other processes, and of this one's other threads."""
+    context = multiprocessing.get_context("fork")
+    begun, ending = context.Event(), context.Event()
+
+    def make() -> None:
+        with ws.scratch("other") as scratch:
+            (scratch / "half").touch()
+            begun.set()
+            ending.wait(20)
+
+    other = context.Process(target=make)
+    other.start()
+    assert begun.wait(20)
+    with ws.scratch("mine") as mine, ws.scratch("also") as also:
+        (theirs,) = {*(ws.cache / "work").iterdir()} - {mine, also}
+        assert (theirs / "half").is_file() and theirs.name.startswith("other-")
+    ending.set()
+    other.join(20)
+    assert list((ws.cache / "work").iterdir()) == []
+
+
+def test_a_program_that_outlives_its_starter_does_not_hold_what_that_left(ws: Workspace, tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+
+    def start_and_die() -> None:
+        with ws.scratch("killed"):
+            pid.write_text(str(subprocess.Popen(["sleep", "60"]).pid))
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    killed = multiprocessing.get_context("fork").Process(target=start_and_die)
+    killed.start()
+    killed.join(20)
+    with ws.scratch("mine") as mine:
+        assert [*(ws.cache / "work").iterdir()] == [mine]
+    os.kill(int(pid.read_text()), signal.SIGKILL)
