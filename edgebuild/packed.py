@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,12 @@ _PACKED_BYTES_PER_MEMBER = 64
 _MAX_DECODER_BYTES = 256 << 20
 _MAX_WINDOW_BYTES = 128 << 20
 _CHUNK_BYTES = 1 << 18
+_CACHED = re.compile(r"^[0-9a-f]{64}-")
+
+
+def title_of(archive: Path) -> str:
+    """As its owner calls it: in the cache its sha256 stands before its name (fetch.cached_path)."""
+    return _CACHED.sub("", archive.name)
 
 
 class Readable(Protocol):
@@ -62,7 +69,7 @@ class Bounds:
 
     @staticmethod
     def of_file(path: Path) -> Bounds:
-        return Bounds.of(path.name, path.stat().st_size)
+        return Bounds.of(title_of(path), path.stat().st_size)
 
     def take(self, size_bytes: int) -> None:
         """Raises VerificationError."""

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from edgebuild.errors import VerificationError
-from edgebuild.packed import Bounds, Packer, Readable, Unpacked
+from edgebuild.packed import Bounds, Packer, Readable, Unpacked, title_of
 from edgebuild.placing import Below, printable
 from edgebuild.tarstream import Content, Member, read_members
 
@@ -50,9 +50,9 @@ def unpack_wheel(wheel: Path, root: Path) -> None:
     Links: zip has none that wheels may use; builders that need them list "path,target,is_directory" lines
     in NAME.dist-info/symlinks.txt. Raises VerificationError.
     """
-    below, bounds = Below(root, wheel.name), Bounds.of_file(wheel)
+    below, bounds = Below(root, title_of(wheel)), Bounds.of_file(wheel)
     links = ""
-    with _damage_is_told(wheel.name), zipfile.ZipFile(wheel) as archive:
+    with _damage_is_told(title_of(wheel)), zipfile.ZipFile(wheel) as archive:
         for member in _zip_members(archive, bounds):
             content = _ZipContent(archive, member, bounds)
             if _WHEEL_INFO.match(member.filename):
@@ -76,8 +76,8 @@ def unpack_zip(
     keep: says by name which files are wanted; without regard to it where there are links among them, which may lead to
     others. Raises VerificationError.
     """
-    below, bounds = Below(root, archive.name, absolute), Bounds.of_file(archive)
-    with _damage_is_told(archive.name), zipfile.ZipFile(archive) as zipped:
+    below, bounds = Below(root, title_of(archive), absolute), Bounds.of_file(archive)
+    with _damage_is_told(title_of(archive)), zipfile.ZipFile(archive) as zipped:
         members = list(_zip_members(zipped, bounds))
         has_links = any(stat.S_ISLNK(member.external_attr >> 16) for member in members)
         for member in members:
@@ -113,10 +113,10 @@ def unpack_tar(
     def stripped(name: str) -> str:
         return "/".join(PurePosixPath(name).parts[strip:])
 
-    with _damage_is_told(tarball.name), tarball.open("rb") as file:
+    with _damage_is_told(title_of(tarball)), tarball.open("rb") as file:
         file.seek(offset)
         stream = Unpacked(file, bounds or Bounds.of_file(tarball))
-        _unpack_members(stream, stripped, Below(root, tarball.name, absolute))
+        _unpack_members(stream, stripped, Below(root, title_of(tarball), absolute))
 
 
 def unpack_layer(layer: Path, root: Path, bounds: Bounds) -> Packer:
@@ -164,14 +164,14 @@ def unpack_deb(
         merged = _merged_name(name)
         return "" if drop and drop.fullmatch(merged) else merged
 
-    with _damage_is_told(deb.name), deb.open("rb") as file:
+    with _damage_is_told(title_of(deb)), deb.open("rb") as file:
         part = _part_of_deb(file, "data.tar")
-        _unpack_members(Unpacked(part, Bounds.of_file(deb)), kept, Below(root, deb.name, absolute))
+        _unpack_members(Unpacked(part, Bounds.of_file(deb)), kept, Below(root, title_of(deb), absolute))
 
 
 def read_deb_control(deb: Path) -> str:
     """A Debian package's fields ("Package: libc6", ...), as its own control file has them. Raises VerificationError."""
-    with _damage_is_told(deb.name), deb.open("rb") as file:
+    with _damage_is_told(title_of(deb)), deb.open("rb") as file:
         for member, content in read_members(Unpacked(_part_of_deb(file, "control.tar"), Bounds.of_file(deb))):
             if _plain(member.name) == "control":
                 return _whole(content, _MAX_CONTROL_BYTES).decode()

@@ -32,6 +32,7 @@ from edgebuild.commands.sdk_show import document_of, echo_sdk
 from edgebuild.commands.sources import is_box, saved_image
 from edgebuild.config.contracts import load_contract
 from edgebuild.config.sdk import load_backend_functions, load_layouts, recipe_facts, save_sdk
+from edgebuild.config.sdk_again import earlier_recipe, kept_of, lost_of
 from edgebuild.config.targets import load_row, resolve_names
 from edgebuild.errors import ConfigError, NotAvailable, VerificationError
 from edgebuild.model.arch import ARCHES, ArchName
@@ -102,29 +103,36 @@ def import_sdk(
     boxes = _boxes_of(target, ctx.ws)
     wish = SdkWish(paths=paths, only=only, drop=drop, arch=arch or _arch_of(boxes))
     reach = Wish(source, ssh_key=ssh_key, known_hosts=known_hosts, via=via)
-    with _open(source, reach, inner, wish, ctx.ws) as opened:
+    with ctx.ws.lock(f"import-sdk-{name}"), _open(source, reach, inner, wish, ctx.ws) as opened:
         chosen = choose(opened, wish, source)
         if show_licence:
             _print_licences(chosen, source)
             return
+        shown = Path(source).name if Path(source).is_file() else source
+        accepted_licence = _require_licence(chosen, licence, accepted, source)
+        before = earlier_recipe(name, ctx.ws)
+        kept = kept_of(before, shown, accepted_licence)
         recipe = SdkRecipe(
-            title=title or sdk_title(chosen.root, chosen.seen, source),
-            version=version or _require_version(chosen, (*inner[::-1], source)),
+            title=title or kept.title or sdk_title(chosen.root, chosen.seen, source),
+            version=version or kept.version or _require_version(chosen, (*inner[::-1], source)),
             arch=chosen.arch.name,
-            source=Path(source).name if Path(source).is_file() else source,
-            licence=_require_licence(chosen, licence, accepted, source),
+            source=shown,
+            licence=accepted_licence,
             inner=inner,
             paths=paths,
             only=only,
             drop=drop,
-            redistributable=redistributable,
-            url=url,
+            redistributable=redistributable or kept.redistributable,
+            url=url or kept.url,
+            cmake_variables=kept.cmake_variables,
         )
         with contextlib.ExitStack() as undo:
             imported = take_sdk(name, chosen, recipe, recipe_facts(recipe), load_layouts(), ws=ctx.ws, undo=undo)
             tree = provide_sdk(imported.sdk, ws=ctx.ws)
             file = save_sdk(imported.sdk, ctx.ws)
             undo.pop_all()
+    if before and (lost := lost_of(before, imported.sdk.recipe)):
+        ctx.ws.log.note(f"{file}: was of {before.source}, so this is not what it was: {', '.join(lost)}")
     unfit = {row: _unfit(imported.sdk, chosen, provided) for row, provided in boxes.items()}
     _show(imported, chosen, tree, file, unfit, as_json, ctx.ws)
 

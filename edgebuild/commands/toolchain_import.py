@@ -77,32 +77,41 @@ def _recipe_file(name: str, ws: Workspace) -> Path:
         msg = f"--as: '{name}' is not a name: small letters, digits, '-' and '.'"
         raise ConfigError(msg)
     there = ws.find("toolchains", f"{name}.yaml")
-    if there.is_file() and not isinstance(load_toolchain_recipe(there), GccRecipe):
+    if there.is_file() and not _earlier_recipe(name, ws):
         msg = f"--as: there is a toolchain '{name}' already, which was not imported ({there})"
         raise ConfigError(msg, "choose another name.")
     return ws.project / "toolchains" / f"{name}.yaml"
 
 
+def _earlier_recipe(name: str, ws: Workspace) -> GccRecipe | None:
+    """Of an earlier import. Raises ConfigError for one that cannot be read."""
+    there = ws.find("toolchains", f"{name}.yaml")
+    recipe = load_toolchain_recipe(there) if there.is_file() else None
+    return recipe if isinstance(recipe, GccRecipe) else None
+
+
 def _spec(name: str, source: Path, url: str, archive: Download, found: Found, ws: Workspace) -> ToolchainSpec:
-    layout = found.layout
+    """Flags and host that somebody has edited stay; title and address do for the same source."""
+    layout, before = found.layout, _earlier_recipe(name, ws)
+    same = before if before and before.source == str(source) else None
     recipe = GccRecipe(
-        title=f"GCC {layout.gcc} for {layout.triple}, glibc {found.glibc}",
+        title=same.title if same else f"GCC {layout.gcc} for {layout.triple}, glibc {found.glibc}",
         arch=found.arch.name,
-        host=_HOST,
+        host=before.host if before else _HOST,
         source=str(source),
-        url=url,
-        c_flags=_C_FLAGS,
-        link_flags=_LINK_FLAGS,
+        url=url or (same.url if same else ""),
+        c_flags=before.c_flags if before else _C_FLAGS,
+        link_flags=before.link_flags if before else _LINK_FLAGS,
     )
     imported = ImportedGcc(
-        archive=msgspec.structs.replace(archive, url=url),
+        archive=msgspec.structs.replace(archive, url=recipe.url),
         build_machine=host_arch().name,
         layout=layout,
         glibc=found.glibc,
         glibcxx=found.glibcxx,
     )
     lock = ToolchainLock(recipe="", imported=imported)
-    return ToolchainSpec(name=name, recipe=recipe, lock=lock, host=toolchain_spec(ToolchainWish(name=_HOST), ws))
+    return ToolchainSpec(name=name, recipe=recipe, lock=lock, host=toolchain_spec(ToolchainWish(name=recipe.host), ws))
 
 
 def _save(file: Path, spec: ToolchainSpec, imported: ImportedGcc, ws: Workspace) -> None:

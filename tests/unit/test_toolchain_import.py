@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import yaml
 
 from edgebuild.build import gcc_layout, toolchain_gcc
 from edgebuild.build.cmake import render_toolchain_file
@@ -269,6 +270,32 @@ def test_a_save_that_is_interrupted_makes_no_toolchain(ws: Workspace, monkeypatc
     assert load_toolchain("acme", ws) == (recipe, ToolchainLock(recipe=recipe_digest(file), imported=imported))
 
 
+def test_what_was_edited_in_the_recipe_is_still_there_after_another_import(ws: Workspace, tmp_path: Path) -> None:
+    """Its lock no longer matches then, so that another import is what edgebuild itself asks for."""
+    found = look(make_gcc(tmp_path / "gcc"), tmp_path)
+    archive = Download(file="gcc.tar.xz", sha256="0" * 64)
+    file = ws.project / "toolchains/acme.yaml"
+
+    def again(source: str, url: str = "") -> GccRecipe:
+        spec = toolchain_import._spec("acme", Path(source), url, archive, found, ws)
+        assert spec.lock.imported and isinstance(spec.recipe, GccRecipe)
+        toolchain_import._save(file, spec, spec.lock.imported, ws)
+        return spec.recipe
+
+    first = again("/gcc", "https://example.org/gcc.tar.xz")
+    edited = {"title": "Our GCC", "c_flags": ["-O3"], "link_flags": ["-Wl,--build-id=none"]}
+    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), **edited}))
+    same = again("/gcc")
+    assert (same.title, same.c_flags, same.link_flags, same.url) == (
+        "Our GCC",
+        ("-O3",),
+        ("-Wl,--build-id=none",),
+        first.url,
+    )
+    other = again("/gcc-9")
+    assert (other.title, other.c_flags, other.url) == (first.title, ("-O3",), "")
+
+
 # ---- The command ----
 
 
@@ -313,6 +340,7 @@ def test_an_archive_that_would_leave_its_folder_is_refused(
     archive = archive_of(tmp_path / "gcc.tar.gz", member(f"gcc/bin/{TRIPLE}-g++"), bad)
     code, said = importing(capsys, archive, "--as", "acme")
     assert code == 6 and "would leave the folder" in said
+    assert said.startswith("error: gcc.tar.gz: ") or "\nerror: gcc.tar.gz: " in said, "as its owner calls it"
     assert not (tmp_path / "escaped").exists() and not [*home.rglob("acme*")]
 
 
