@@ -10,6 +10,10 @@
 STAGE = sh .ci/stage
 EDGEBUILD = .venv/bin/edgebuild
 PYTHON = .venv/bin/python
+# Many tests wait: for boxes, beats and programs. What shares a file runs in one worker, so that its dear fixtures are made
+# once, and of what needs gigabytes one runs at a time.
+WORKERS = 2
+SIDE_BY_SIDE = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -59,7 +63,7 @@ gpu-check:
 e2e:
 	@$(STAGE) binfmt sh .ci/binfmt
 	@$(STAGE) engine sh .ci/engine
-	@$(STAGE) e2e $(PYTHON) -m pytest -q -rA tests/e2e cpp_core/backends/*/tests
+	@$(STAGE) e2e $(PYTHON) -m pytest -q -rA $(SIDE_BY_SIDE) cpp_core/backends/*/tests tests/e2e
 
 long:
 	@EDGEBUILD_LONG=1 $(PYTHON) -m pytest -q -rA cpp_core/backends/*/tests cpp_core/backends/*/tests/long_*.py

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
+from filelock import FileLock
 
 from edgebuild.log import Log
 from edgebuild.unpack import unpack_tar
-from edgebuild.workspace import Workspace
+from edgebuild.workspace import Workspace, write_atomic
 from tests import data
 from tests.e2e.harness import (
     ARM,
@@ -26,12 +30,26 @@ from tests.e2e.harness import (
 )
 from tests.e2e.releases import Workshop
 
+T = TypeVar("T")
+
 _COLD_BUILD_S = 3600
 _EMULATED_S = 900
+# With several workers (`make e2e`) a file's tests stay together, and whoever is through takes the next file: these come
+# first, so that at the end nobody waits long for another. Those that wait and those that compute take turns.
+_LONG_FILES = (
+    "test_box_program.py",
+    "test_detections.py",
+    "test_kills.py",
+    "test_sdk.py",
+    "test_deploy.py",
+    "test_fleet.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The limit of a unit test would cut a cold build."""
+    places = {name: place for place, name in enumerate(_LONG_FILES)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent) or item.path.is_relative_to(BACKENDS):
             item.add_marker(pytest.mark.e2e)
@@ -94,15 +112,27 @@ def clips(cache: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def made_once(name: str, folders: pytest.TempPathFactory, make: Callable[[], T]) -> T:
+    """What the first of this run's workers makes that wants it, for all of them."""
+    base = folders.getbasetemp()
+    file = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"{name}.pickle"
+    with FileLock(f"{file}.lock"):
+        if not file.is_file():
+            write_atomic(file, pickle.dumps(make()))
+        return pickle.loads(file.read_bytes())
+
+
 @pytest.fixture(scope="session")
-def native_lines(native: Built, clips: Path) -> dict[str, dict[int, FrameLine]]:
+def native_lines(
+    native: Built, clips: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, dict[int, FrameLine]]:
     """video -> frame number -> what the desk found, for every frame."""
 
     def detect(video: str) -> dict[int, FrameLine]:
         pipeline = write_pipeline(clips, f"whole-{video}", video)
         return run_in(NATIVE, "bin/edgecore", "run", pipeline, timeout_s=300).frames()
 
-    return {video: detect(video) for video in data.VIDEOS}
+    return made_once("native-lines", tmp_path_factory, lambda: {video: detect(video) for video in data.VIDEOS})
 
 
 @pytest.fixture(scope="session")
