@@ -31,7 +31,15 @@ def sources_digest(source: Path, more: tuple[str, ...] = ()) -> str:
 def require_counted(source: Path, tree: Path, run: Runner) -> None:
     """What a compilation read and the digest leaves out would be kept as made from what it no longer is.
 
-    Raises BuildError. It sees what CMake included, what commands name or take, headers that compilers listed, and what
+    Raises BuildError.
+    """
+    if read := read_uncounted(source, tree, run):
+        msg = f"{read[0]}: the core's build reads it, and it does not count in the core's digest"
+        raise BuildError(msg, f"give it another folder or suffix: left out are {', '.join(_NOT_COMPILED)}.")
+
+
+def read_uncounted(source: Path, tree: Path, run: Runner) -> list[Path]:
+    """Files that were left out and that CMake included, a command names or takes, a compiler listed as a header or
     CMake's scripts install from where it lies.
     """
     asked = (("query", "build.ninja"), ("inputs", "all"), ("commands",), ("deps",))
@@ -41,6 +49,4 @@ def require_counted(source: Path, tree: Path, run: Runner) -> None:
     text = re.sub(r"[\\'\"]", "", "\n".join(known)).replace(str(source), "/SOURCE")
     named = {os.path.normpath(tree / word) for word in set(re.split(r"[\s;=()]+", text))}
     left_out = sorted(path for pattern in _NOT_COMPILED for path in source.glob(pattern))
-    if read := [path for path in left_out if f"/SOURCE/{path.relative_to(source)}" in named]:
-        msg = f"{read[0]}: the core's build reads it, and it does not count in the core's digest"
-        raise BuildError(msg, f"give it another folder or suffix: left out are {', '.join(_NOT_COMPILED)}.")
+    return [path for path in left_out if f"/SOURCE/{path.relative_to(source)}" in named]

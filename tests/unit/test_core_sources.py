@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgebuild.build import cmake
-from edgebuild.build.core_sources import require_counted, sources_digest
+from edgebuild.build.core_sources import read_uncounted, require_counted, sources_digest
 from edgebuild.errors import BuildError
 from edgebuild.run import Command, run
 from edgebuild.workspace import shipped_data
@@ -72,25 +72,26 @@ def test_a_test_of_a_real_backend_is_edited_without_compiling(tmp_path: Path) ->
 # ---- After each compilation, by a project that needs no compiler ----
 
 READS = {
-    "include": "include(backends/acme/tests/convert/more.cmake)",
-    "depends": "add_custom_target(x ALL DEPENDS made)\n"
-    "add_custom_command(OUTPUT made COMMAND ${CMAKE_COMMAND} -E touch made"
-    " DEPENDS ${PROJECT_SOURCE_DIR}/backends/acme/tests/make.py)",
-    "command": "add_custom_target(x ALL COMMAND sh -n"
-    ' "${PROJECT_SOURCE_DIR}/backends/acme/kernels/../tests/make.py" VERBATIM)',
-    "header": "add_custom_target(x ALL DEPENDS made)\nfile(WRITE ${PROJECT_BINARY_DIR}/made.d"
-    ' "made: ${PROJECT_SOURCE_DIR}/backends/acme/tests/sdk/acme.h\\n")\n'
-    "add_custom_command(OUTPUT made COMMAND ${CMAKE_COMMAND} -E touch made DEPFILE ${PROJECT_BINARY_DIR}/made.d)",
-    "install": "install(FILES backends/acme/README.md DESTINATION share)",
+    "tests/convert/more.cmake": "include(backends/acme/tests/convert/more.cmake)",
+    "tests/depends.py": "add_custom_command(OUTPUT made COMMAND ${CMAKE_COMMAND} -E touch made"
+    " DEPENDS ${PROJECT_SOURCE_DIR}/backends/acme/tests/depends.py)\nadd_custom_target(x ALL DEPENDS made)",
+    "tests/word.py": "add_custom_target(y ALL COMMAND sh -n"
+    ' "${PROJECT_SOURCE_DIR}/backends/acme/kernels/../tests/word.py" VERBATIM)',
+    "tests/sdk/acme.h": 'file(WRITE ${PROJECT_BINARY_DIR}/other.d "other: ${HERE}/backends/acme/tests/sdk/acme.h\\n")\n'
+    "add_custom_command(OUTPUT other COMMAND ${CMAKE_COMMAND} -E touch other DEPFILE ${PROJECT_BINARY_DIR}/other.d)\n"
+    "add_custom_target(z ALL DEPENDS other)",
+    "README.md": "install(FILES backends/acme/README.md DESTINATION share)",
 }
 
 
-def build(source: Path, text: str) -> Path:
-    for name in ("README.md", "tests/make.py", "tests/convert/more.cmake", "tests/sdk/acme.h", "kernels/x.cu"):
+def build(source: Path, *texts: str) -> Path:
+    for name in (*READS, "tests/nobody.py", "kernels/resize.cu"):
         path = source / "backends/acme" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    (source / "CMakeLists.txt").write_text(f"cmake_minimum_required(VERSION 3.23)\nproject(x LANGUAGES NONE)\n{text}\n")
+    start = "cmake_minimum_required(VERSION 3.23)\nproject(x LANGUAGES NONE)"
+    escaped = 'string(REPLACE " " "\\\\ " HERE ${PROJECT_SOURCE_DIR})'  # as compilers write names of headers
+    (source / "CMakeLists.txt").write_text("\n".join((start, escaped, *texts, "")))
     tree = source.parent / "tree"
     program = f"-DCMAKE_MAKE_PROGRAM={cmake.tool('ninja')}"
     run(Command(cmake.tool("cmake"), "-S", source, "-B", tree, "-G", "Ninja", program))
@@ -98,19 +99,14 @@ def build(source: Path, text: str) -> Path:
     return tree
 
 
-@pytest.mark.parametrize("way", READS)
-def test_a_file_that_was_left_out_and_is_read_all_the_same_ends_the_build(way: str, tmp_path: Path) -> None:
-    source = tmp_path / "plain"
-    with pytest.raises(BuildError, match=r"backends/acme/\S+: the core's build reads it"):
-        require_counted(source, build(source, READS[way]), run)
-
-
-def test_a_folder_with_a_space_hides_nothing(tmp_path: Path) -> None:
+def test_a_file_that_was_left_out_and_is_read_all_the_same_is_found_however_it_is_read(tmp_path: Path) -> None:
     source = tmp_path / "of a person" / "source"
-    with pytest.raises(BuildError, match=r"backends/acme/tests/make\.py: the core's build reads it"):
-        require_counted(source, build(source, READS["depends"]), run)
+    read = read_uncounted(source, build(source, *READS.values()), run)
+    assert {path.relative_to(source / "backends/acme").as_posix() for path in read} == READS.keys()
 
 
-def test_a_build_that_reads_none_of_them_is_kept(tmp_path: Path) -> None:
+def test_such_a_build_ends_and_one_that_reads_none_of_them_is_kept(tmp_path: Path) -> None:
     source = tmp_path / "source"
-    require_counted(source, build(source, "add_custom_target(x ALL COMMAND true)"), run)
+    require_counted(source, build(source), run)
+    with pytest.raises(BuildError, match=r"backends/acme/README\.md: the core's build reads it"):
+        require_counted(source, build(source, READS["README.md"]), run)
