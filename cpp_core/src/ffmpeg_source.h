@@ -6,7 +6,7 @@
 
 namespace edgecore {
 
-/// A local video file, or a stream when `uri` holds "://".
+/// A local video file, or a stream when `uri` holds "://"; decoded on the CPU or by a backend's `decoder`.
 ///
 /// A file that breaks off gives every frame before the break, then kCorrupt with the place. A stream
 /// from a network goes on after damage, because lost packets are its normal life. Playlists that would

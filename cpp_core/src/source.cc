@@ -13,10 +13,6 @@ namespace {
 namespace fs = std::filesystem;
 
 Result<std::unique_ptr<Source>> open_video(const SourceRequest& request) {
-  if (!request.decoder.empty()) {
-    return Error{Code::kUnsupported, request.uri + ": a decoder of a backend is for JPEG images, and this is none",
-                 "leave out source.decoder: video is decoded on the CPU"};
-  }
 #if EDGECORE_WITH_FFMPEG
   return open_ffmpeg_source(request);
 #else

@@ -43,13 +43,19 @@ Code open_library(nvcuvid::Api& api, Error* error) noexcept {
 
 const char* name_of(nvcuvid::Codec codec) noexcept { return codec == nvcuvid::kH264 ? "H.264" : "H.265"; }
 
-/// As the core's reader of files: what a stream does not say follows from its size.
-abi::ColorMatrix matrix_of(const nvcuvid::Format& format, std::int32_t width_px, std::int32_t height_px) noexcept {
-  constexpr unsigned char kBt709 = 1;
-  constexpr unsigned char kUnspecified = 2;
-  const bool high = width_px >= 1280 || height_px > 576;
-  const bool bt709 = format.matrix_coefficients == kBt709 || (format.matrix_coefficients == kUnspecified && high);
-  return bt709 ? abi::ColorMatrix::kBt709 : abi::ColorMatrix::kBt601;
+/// As the core's reader of files: what a stream does not say follows from its size. False for a matrix that the core has
+/// no constants for. Values: ITU-T H.264 table E-5.
+bool find_matrix(const nvcuvid::Format& format, abi::ColorMatrix& matrix) noexcept {
+  const nvcuvid::Rectangle& shown = format.display_area;
+  const bool is_high = shown.right - shown.left >= 1280 || shown.bottom - shown.top > 576;
+  switch (format.matrix_coefficients) {
+    case 1: matrix = abi::ColorMatrix::kBt709; return true;
+    case 5:
+    case 6: matrix = abi::ColorMatrix::kBt601; return true;
+    case 2:  // unspecified
+    case 3: matrix = is_high ? abi::ColorMatrix::kBt709 : abi::ColorMatrix::kBt601; return true;
+    default: return false;
+  }
 }
 
 bool same_pictures(const nvcuvid::Format& left, nvcuvid::Format right) noexcept {
@@ -137,7 +143,7 @@ class VideoDecoder final : public abi::Decoder {
     like_.width_px = shown.right - shown.left;
     like_.height_px = shown.bottom - shown.top;
     like_.layout = abi::PixelLayout::kSemiPlanar;
-    like_.matrix = matrix_of(format, like_.width_px, like_.height_px);
+    find_matrix(format, like_.matrix);
     like_.range = (format.signal_flags >> 3 & 1) != 0 ? abi::ColorRange::kFull : abi::ColorRange::kLimited;
 
     nvcuvid::CreateInfo info{};
@@ -170,6 +176,11 @@ class VideoDecoder final : public abi::Decoder {
     if (width <= 0 || height <= 0 || width % 2 != 0 || height % 2 != 0) {
       return fail(&failure_, Code::kUnsupported, "%s: pictures of %dx%d are not handled", name_of(format.codec), width,
                   height);
+    }
+    abi::ColorMatrix matrix{};
+    if (!find_matrix(format, matrix)) {
+      return fail(&failure_, Code::kUnsupported, "%s with colour matrix %d is not handled", name_of(format.codec),
+                  format.matrix_coefficients);
     }
     nvcuvid::Capabilities capabilities{};
     capabilities.codec = format.codec;
@@ -204,17 +215,35 @@ class VideoDecoder final : public abi::Decoder {
     const cuda::Result mapped =
         api_.cuvidMapVideoFrame(decoder_, info.picture_index, &frame, &pitch, &parameters);
     if (gpu_.check(mapped, "cuvidMapVideoFrame64", &failure_) != Code::kOk) return 0;
-    Picture picture = like_;
-    picture.pts_us = info.timestamp;
-    Code code = pool_.take(gpu_, picture, &failure_);
-    if (code == Code::kOk) {
-      code = copy_frame(frame, pitch, picture);
-      if (code == Code::kOk) ready_.push_back(picture);
-      if (code != Code::kOk) pool_.give_back(picture);
+    Code code = Code::kOk;
+    if (is_damaged(info.picture_index)) {
+      fail(&failure_, Code::kCorrupt, "the picture at %.3f s is damaged", static_cast<double>(info.timestamp) / 1e6);
+    } else {
+      code = keep(frame, pitch, info.timestamp);
     }
     const cuda::Result unmapped = api_.cuvidUnmapVideoFrame(decoder_, frame);
     if (code == Code::kOk) code = gpu_.check(unmapped, "cuvidUnmapVideoFrame64", &failure_);
     return code == Code::kOk ? 1 : 0;
+  }
+
+  /// A GPU that cannot tell says that its call failed.
+  bool is_damaged(int picture_index) noexcept {
+    nvcuvid::DecodeStatus status{};
+    return api_.cuvidGetDecodeStatus(decoder_, picture_index, &status) == cuda::kSuccess &&
+           (status.state == nvcuvid::kDamaged || status.state == nvcuvid::kConcealed);
+  }
+
+  Code keep(cuda::DevicePointer frame, unsigned pitch, std::int64_t pts_us) noexcept {
+    Picture picture = like_;
+    picture.pts_us = pts_us;
+    if (Code code = pool_.take(gpu_, picture, &failure_); code != Code::kOk) return code;
+    const Code copied = copy_frame(frame, pitch, picture);
+    if (copied == Code::kOk) {
+      ready_.push_back(picture);
+    } else {
+      pool_.give_back(picture);
+    }
+    return copied;
   }
 
   /// The engine's frame: rows of luma, then rows of UV pairs, all `pitch` apart.

@@ -21,7 +21,7 @@ struct SourceRequest {
   bool loop = false;                  // a file or folder starts again at its end; index and time go on rising
   std::int32_t threads = 1;
   std::int32_t open_timeout_ms = 10000;  // network sources
-  std::string decoder;                // backend whose hardware decodes JPEG images; empty: the CPU does
+  std::string decoder;                // backend whose hardware decodes (JPEG, H.264, H.265); empty: the CPU does
   std::int32_t decoder_device = 0;
   std::filesystem::path backends;     // where that backend is looked for
   std::function<bool()> is_stopped;      // asked while a network source waits: yes ends the wait with an error
@@ -36,8 +36,8 @@ class Source {
   virtual std::string describe() const = 0;  // "h264 640x272 yuv420p 25 fps"
 };
 
-/// Decides by what `uri` is, not by its extension. kUnsupported where the build has no FFmpeg, and for a video with
-/// a `decoder`: so far video is decoded on the CPU alone. Frames of a decoder lie where Frame::place says.
+/// Decides by what `uri` is, not by its extension. kUnsupported for a video where the build has no FFmpeg, which reads
+/// containers for a `decoder` too, and for what the `decoder` cannot decode. Its frames lie where Frame::place says.
 Result<std::unique_ptr<Source>> open_source(const SourceRequest& request);
 
 }  // namespace edgecore

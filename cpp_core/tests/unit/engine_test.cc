@@ -226,7 +226,7 @@ TEST_CASE("a decoder's failures are told, and pictures that cannot be are refuse
 }
 
 TEST_CASE("a backend that decodes nothing of the kind says so") {
-  const Result<Decoder> decoder = test::fake_backend("fake").open_decoder(Codec::kH264, 0);
+  const Result<Decoder> decoder = test::fake_backend("fake").open_decoder(Codec::kH265, 0);
   REQUIRE_FALSE(decoder.ok());
   CHECK(decoder.error().code == Code::kUnsupported);
   CHECK(decoder.error().message == "backend 'fake': fake decodes no pictures");

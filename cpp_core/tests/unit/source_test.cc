@@ -235,6 +235,13 @@ TEST_CASE("motion JPEG without a container is a video") {
   CHECK(!outcome.error);
   CHECK(outcome.indices == std::vector<std::int64_t>{1, 3});
   CHECK(outcome.widths == std::vector<std::int32_t>{24, 24});
+  SourceRequest on_hardware = request(scratch.path() / "a.mjpeg");
+  on_hardware.decoder = "fake";
+  const Outcome refused = play(on_hardware);
+  REQUIRE(refused.error);
+  CHECK(refused.error->code == Code::kUnsupported);
+  CHECK(refused.error->message.find("takes H.264 and H.265, and this is mjpeg") != std::string::npos);
+  CHECK(refused.error->hint.find("leave out source.decoder") != std::string::npos);
 }
 
 TEST_CASE("the times of a looped video go on rising by its interval") {

@@ -23,6 +23,7 @@ enum ChromaFormat : int { k420 = 1 };
 enum SurfaceFormat : int { kNv12 = 0 };
 enum Deinterlace : int { kWeave = 0, kAdaptive = 2 };
 enum CreationFlags : Long { kPreferEngine = 4 };
+enum DecodeState : int { kDamaged = 8, kConcealed = 9 };  // cuvidDecodeStatus; smaller: nothing is known to be wrong
 enum PacketFlags : Long { kEndOfStream = 1, kTimestamp = 2, kEndOfPicture = 8 };
 
 struct Rectangle {
@@ -138,6 +139,13 @@ struct OutputParameters {  // CUVIDPROCPARAMS
 };
 static_assert(sizeof(OutputParameters) == 264 && offsetof(OutputParameters, stream) == 56, "CUVIDPROCPARAMS");
 
+struct DecodeStatus {  // CUVIDGETDECODESTATUS
+  DecodeState state;
+  unsigned reserved[31];
+  void* reserved_pointers[8];
+};
+static_assert(sizeof(DecodeStatus) == 192, "CUVIDGETDECODESTATUS");
+
 /// One pointer per function, in the order of kSymbols.
 struct Api {
   cuda::Result (*cuvidGetDecoderCaps)(Capabilities* capabilities);
@@ -148,6 +156,7 @@ struct Api {
   cuda::Result (*cuvidDecodePicture)(Decoder* decoder, PictureParameters* picture);
   cuda::Result (*cuvidMapVideoFrame)(Decoder* decoder, int picture_index, cuda::DevicePointer* frame, unsigned* pitch,
                                      OutputParameters* parameters);
+  cuda::Result (*cuvidGetDecodeStatus)(Decoder* decoder, int picture_index, DecodeStatus* status);
   cuda::Result (*cuvidUnmapVideoFrame)(Decoder* decoder, cuda::DevicePointer frame);
   cuda::Result (*cuvidDestroyDecoder)(Decoder* decoder);
   cuda::Result (*cuvidCtxLockCreate)(Lock** lock, cuda::Context* context);
@@ -155,8 +164,8 @@ struct Api {
 };
 inline constexpr const char* kSymbols[] = {
     "cuvidGetDecoderCaps", "cuvidCreateVideoParser", "cuvidParseVideoData",    "cuvidDestroyVideoParser",
-    "cuvidCreateDecoder",  "cuvidDecodePicture",     "cuvidMapVideoFrame64",   "cuvidUnmapVideoFrame64",
-    "cuvidDestroyDecoder", "cuvidCtxLockCreate",     "cuvidCtxLockDestroy",
+    "cuvidCreateDecoder",  "cuvidDecodePicture",     "cuvidMapVideoFrame64",   "cuvidGetDecodeStatus",
+    "cuvidUnmapVideoFrame64", "cuvidDestroyDecoder", "cuvidCtxLockCreate",  "cuvidCtxLockDestroy",
 };
 static_assert(sizeof(Api) == sizeof kSymbols, "one symbol per function");
 

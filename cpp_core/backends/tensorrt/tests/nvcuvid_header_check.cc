@@ -33,11 +33,14 @@ SAME(CreateInfo, CUVIDDECODECREATEINFO, target, target_rect);
 SAME(OutputParameters, CUVIDPROCPARAMS, unpaired_field, unpaired_field);
 SAME(OutputParameters, CUVIDPROCPARAMS, raw_input, raw_input_dptr);
 SAME(OutputParameters, CUVIDPROCPARAMS, stream, output_stream);
+SAME(DecodeStatus, CUVIDGETDECODESTATUS, state, decodeStatus);
 
 static_assert(int{nvcuvid::kH264} == cudaVideoCodec_H264 && int{nvcuvid::kH265} == cudaVideoCodec_HEVC);
 static_assert(int{nvcuvid::k420} == cudaVideoChromaFormat_420 && int{nvcuvid::kNv12} == cudaVideoSurfaceFormat_NV12);
 static_assert(int{nvcuvid::kWeave} == cudaVideoDeinterlaceMode_Weave);
 static_assert(int{nvcuvid::kAdaptive} == cudaVideoDeinterlaceMode_Adaptive);
+static_assert(int{nvcuvid::kDamaged} == cuvidDecodeStatus_Error);
+static_assert(int{nvcuvid::kConcealed} == cuvidDecodeStatus_Error_Concealed);
 static_assert(nvcuvid::kPreferEngine == cudaVideoCreate_PreferCUVID);
 static_assert(nvcuvid::kEndOfStream == CUVID_PKT_ENDOFSTREAM && nvcuvid::kTimestamp == CUVID_PKT_TIMESTAMP);
 static_assert(nvcuvid::kEndOfPicture == CUVID_PKT_ENDOFPICTURE);

@@ -67,8 +67,12 @@ class FakeBackend final : public module::PlainBackend {
   }
 
   Code open_decoder(const abi::DecoderSpec& spec, abi::Decoder** decoder, abi::Error* error) noexcept override {
-    if (spec.codec != abi::Codec::kJpeg) return PlainBackend::open_decoder(spec, decoder, error);
-    *decoder = new FakeDecoder;
+    if (spec.codec == abi::Codec::kH265) return PlainBackend::open_decoder(spec, decoder, error);
+    if (spec.codec == abi::Codec::kH264) {
+      *decoder = new FakeVideo;
+    } else {
+      *decoder = new FakeDecoder;
+    }
     return Code::kOk;
   }
 };

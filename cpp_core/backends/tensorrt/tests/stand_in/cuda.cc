@@ -8,6 +8,7 @@
 #include <cstring>
 #include <vector>
 
+#include "abi/cuda_driver.h"
 #include "device.h"
 #include "door.h"
 #include "kernels/picture_job.h"
@@ -96,6 +97,21 @@ bool run_kernel(const char* name, edgecore::tensorrt::Extent grid, edgecore::ten
   }
   void* parameters[] = {&job};
   return edgecore::tensorrt::run_on_host(name, grid, block, parameters);
+}
+
+/// Both ends whole, wherever they are.
+void copy_rows(const cuda::Copy2D& rows) {
+  const auto end = [&](cuda::MemoryType type, const void* host, cuda::DevicePointer device, std::size_t pitch) {
+    if (type == cuda::kHostMemory) return static_cast<const unsigned char*>(host);
+    const std::size_t size = pitch * (rows.height - 1) + rows.width_bytes;
+    return const_cast<const unsigned char*>(Device::get().bytes(reinterpret_cast<void*>(device), size, "cuMemcpy2DAsync"));
+  };
+  const unsigned char* source = end(rows.source_type, rows.source_host, rows.source_device, rows.source_pitch);
+  auto* target = const_cast<unsigned char*>(end(rows.target_type, rows.target_host, rows.target_device, rows.target_pitch));
+  if (source == nullptr || target == nullptr) return;
+  for (std::size_t y = 0; y < rows.height; ++y) {
+    std::memcpy(target + y * rows.target_pitch, source + y * rows.source_pitch, rows.width_bytes);
+  }
 }
 
 constexpr const char* kKernels[] = {"edgecore_prepare_planar", "edgecore_prepare_semiplanar", "edgecore_prepare_gray"};
@@ -231,9 +247,16 @@ EXPORT int cuMemcpyDtoHAsync_v2(void* target, unsigned long long source, std::si
   });
   return kSuccess;
 }
-EXPORT int cuMemcpy2DAsync_v2(const void*, void*) {
-  Ledger::get().broken("cuMemcpy2DAsync: the stand-in has none");
-  return kInvalidValue;
+EXPORT int cuMemcpy2DAsync_v2(const cuda::Copy2D* copy, void* stream) {
+  if (const int failed = begin("cuMemcpy2DAsync")) return failed;
+  const Locked locked(Ledger::get().lock());
+  if (!Ledger::get().expect(kStream, stream, "cuMemcpy2DAsync")) return kInvalidHandle;
+  if (copy->width_bytes > copy->source_pitch || copy->width_bytes > copy->target_pitch || copy->height == 0) {
+    Ledger::get().broken("cuMemcpy2DAsync: no rows, or rows that are longer than their pitch");
+    return kInvalidValue;
+  }
+  enqueue(stream, [rows = *copy] { copy_rows(rows); });
+  return kSuccess;
 }
 
 EXPORT int cuStreamCreate(void** stream, unsigned) {
@@ -351,4 +374,12 @@ const Door edgecore_stand_in_door = {
       return true;
     },
     [](const void* address, std::size_t size, const char* who) -> void* { return Device::get().bytes(address, size, who); },
+    [](std::size_t size) {
+      const Locked locked(Ledger::get().lock());
+      return Device::get().allocate(size, false);
+    },
+    [](void* address) {
+      const Locked locked(Ledger::get().lock());
+      Device::get().free(address, false);
+    },
 };

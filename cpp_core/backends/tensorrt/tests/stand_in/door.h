@@ -1,5 +1,5 @@
-// What the stand-in of libnvinfer asks of the stand-in of libcuda, which it finds as the real one finds the driver: by
-// dlopen("libcuda.so.1"). Pointers in a table, because the two are libraries of their own.
+// What the stand-ins of libnvinfer and libnvcuvid ask of the stand-in of libcuda, which they find as the real ones find
+// the driver: by dlopen("libcuda.so.1"). Pointers in a table, because each is a library of its own.
 #pragma once
 
 #include <cstddef>
@@ -18,6 +18,9 @@ struct Door {
   bool (*launch)(void* stream, void (*work)(void* data), void* data);
   /// The bytes behind a device address, whole; null, and a rule broken, if it has not that many.
   void* (*bytes)(const void* address, std::size_t size, const char* who);
+  /// Device memory of a library's own, which no cuMemFree may free.
+  void* (*allocate)(std::size_t size);
+  void (*release)(void* address);
 };
 inline constexpr char kDoorName[] = "edgecore_stand_in_door";
 
