@@ -2,10 +2,11 @@
 # make fuzz: 20,000 damaged artifacts.   make truth: every verdict against the real loader, afresh.   make bench: benchmarks.
 # make models: backends' models converted afresh and compared with their locks; then what takes minutes with them.
 # make kills: 100 deployments with something killed in the midst, and the box program killed at every step.
-# make gpu-check: the device code on this machine's GPU, as it ships, against the CPU and the memory's bandwidth.
+# make gpu-check: the device code on this machine's GPU, as it ships, against the CPU and the memory's bandwidth. With
+#   PREBUILT=1 it takes the out/gpu-check that `make gpu-tree` filled, here or on another machine.
 # make long: the backends' own tests, each in its long form.
 .POSIX:
-.PHONY: help demo test lint unit build e2e kills fuzz truth bench gpu-check long bare clean
+.PHONY: help demo test lint unit build e2e kills fuzz truth bench gpu-check gpu-tree long bare clean
 
 STAGE = sh .ci/stage
 EDGEBUILD = .venv/bin/edgebuild
@@ -56,9 +57,13 @@ bench:
 	@test -x build/peers/bin/checksec || { python3 -m venv build/peers && build/peers/bin/pip install -q -r tests/bench/peers.txt; }
 	@for bench in tests/bench/*_bench.py tests/bench/compare_tools.py; do $(STAGE) $$bench $(PYTHON) -m tests.bench.$$(basename $$bench .py); done
 
-gpu-check:
+gpu-tree:
 	@$(STAGE) build $(EDGEBUILD) build --target server-gpu
-	@sh cpp_core/backends/tensorrt/tests/gpu_check.sh
+	@$(STAGE) fill sh cpp_core/backends/tensorrt/tests/gpu_check.sh fill out/gpu-check
+
+gpu-check:
+	@test -n "$(PREBUILT)" || $(MAKE) gpu-tree
+	@sh cpp_core/backends/tensorrt/tests/gpu_check.sh run out/gpu-check
 
 e2e:
 	@$(STAGE) binfmt sh .ci/binfmt

@@ -4,6 +4,7 @@
 
 NAME.h264.units, NAME.h265.units: per access unit its size (u32), time in microseconds (i64) and bytes, Annex B.
 NAME.*.crc: per picture in display order its time and the CRC-32 of its planes. NAME-N-FORMAT.jpg: single pictures.
+NAME.h265.mp4: the H.265 in a container.
 """
 
 from __future__ import annotations
@@ -73,6 +74,14 @@ def as_h265(frames: list[av.VideoFrame], stem: Path) -> None:
     for frame in decoded:
         frame.time_base = encoder.time_base
     save_clip(stem.with_name(stem.name + ".h265"), packets, expect(decoded))
+    with av.open(str(stem.with_name(stem.name + ".h265.mp4")), "w") as container:
+        stream = container.add_stream("libx265", rate=25)
+        stream.width, stream.height, stream.pix_fmt = encoder.width, encoder.height, encoder.pix_fmt
+        stream.options = encoder.options
+        for number, frame in enumerate([*frames, None]):
+            if frame is not None:
+                frame.pts, frame.time_base = number, fractions.Fraction(1, 25)
+            container.mux(stream.encode(frame))
 
 
 def as_jpegs(frames: list[av.VideoFrame], stem: Path) -> None:
