@@ -55,7 +55,7 @@ class CpuDecoder final : public VideoDecoder {
     Result<Frame> frame = to_frame(std::move(decoded), demuxer_.uri());
     if (!frame) return frame.error();
     picture.frame = *std::move(frame);
-    picture.has_time = stamp != AV_NOPTS_VALUE;
+    picture.has_time = demuxer_.has_times() && stamp != AV_NOPTS_VALUE;
     if (picture.has_time) picture.frame.pts_us = demuxer_.time_us(stamp);
     return std::optional<Picture>(std::move(picture));
   }

@@ -101,7 +101,7 @@ AVPacket* Demuxer::read(bool takes_damaged) {
       flaw_ = "a packet is cut off";
       return nullptr;
     }
-    ++packets_;
+    if (packets_++ == 0) has_times_ = stamp_of(*packet_).has_value();
     return packet_.get();
   }
 }
@@ -119,6 +119,12 @@ std::string Demuxer::early_end() const {
   constexpr std::int64_t kToleranceUs = 500000;  // containers round what they promise
   const bool early = packets_ < promised_packets_ || end_us_ + kToleranceUs < promised_end_us_;
   return early ? "the file ends before its stream does" : "";
+}
+
+std::optional<std::int64_t> Demuxer::stamp_of(const AVPacket& packet) const noexcept {
+  if (packet.pts != AV_NOPTS_VALUE) return packet.pts;
+  if (packet.dts != AV_NOPTS_VALUE && stream_->codecpar->video_delay == 0) return packet.dts;
+  return std::nullopt;
 }
 
 std::int64_t Demuxer::time_us(std::int64_t stamp) noexcept {

@@ -33,6 +33,11 @@ class Demuxer {
   std::int64_t promised_packets() const noexcept { return promised_packets_; }  // 0: nobody counted them
   std::int64_t promised_end_us() const noexcept { return promised_end_us_; }    // 0: nobody said
 
+  /// When the packet's picture is shown; none where the container does not know: AVI has but the order of decoding,
+  /// which is that of display only in streams that never look ahead.
+  std::optional<std::int64_t> stamp_of(const AVPacket& packet) const noexcept;
+  /// Of the first packet read, and so of the stream.
+  bool has_times() const noexcept { return has_times_; }
   /// Of a time stamp of the stream, from the stream's start.
   std::int64_t time_us(std::int64_t stamp) noexcept;
   AVRational frame_rate() const noexcept { return av_guess_frame_rate(format_.get(), stream_, nullptr); }
@@ -64,6 +69,7 @@ class Demuxer {
   std::int64_t promised_packets_ = 0, packets_ = 0;
   std::int64_t promised_end_us_ = 0, end_us_ = 0;
   std::optional<std::int64_t> origin_;
+  bool has_times_ = false;
   std::string flaw_;
 };
 

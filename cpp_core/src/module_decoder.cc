@@ -78,8 +78,6 @@ class ModuleDecoder final : public VideoDecoder {
 
   Status push(AVPacket* packet) override {
     if (packet == nullptr) return told(decoder_.push(nullptr, 0, 0));
-    if (!has_begun_) has_times_ = packet->pts != AV_NOPTS_VALUE;
-    has_begun_ = true;
     if (Status settled = follow_container(*packet); !settled) return settled;
     if (const int rc = av_bsf_send_packet(filter_.get(), packet); rc < 0) return Error{Code::kCorrupt, reason(rc), ""};
     while (true) {
@@ -98,7 +96,7 @@ class ModuleDecoder final : public VideoDecoder {
     if (!frame->has_value()) return std::optional<Picture>();
     Picture picture;
     picture.frame = **std::move(frame);
-    picture.has_time = has_times_;
+    picture.has_time = demuxer_.has_times();
     apply_container(*demuxer_.stream().codecpar, picture.frame);
     return std::optional<Picture>(std::move(picture));
   }
@@ -122,7 +120,7 @@ class ModuleDecoder final : public VideoDecoder {
 
   Status push_unit(const AVPacket& unit) {
     // A unit without a time of its own belongs to the picture before it: the second field.
-    if (unit.pts != AV_NOPTS_VALUE) last_pts_us_ = demuxer_.time_us(unit.pts);
+    if (const auto stamp = demuxer_.stamp_of(unit)) last_pts_us_ = demuxer_.time_us(*stamp);
     const auto size = static_cast<std::size_t>(unit.size);
     if (ahead_.empty()) return told(decoder_.push(unit.data, size, last_pts_us_));
     std::vector<std::uint8_t> whole = std::exchange(ahead_, {});
@@ -147,8 +145,6 @@ class ModuleDecoder final : public VideoDecoder {
   Packet unit_;
   std::vector<std::uint8_t> ahead_;  // parameter sets that the next unit has to have
   std::int64_t last_pts_us_ = 0;
-  bool has_begun_ = false;
-  bool has_times_ = true;
 };
 
 }  // namespace

@@ -43,8 +43,8 @@ Code open_library(nvcuvid::Api& api, Error* error) noexcept {
 
 const char* name_of(nvcuvid::Codec codec) noexcept { return codec == nvcuvid::kH264 ? "H.264" : "H.265"; }
 
-/// As the core's reader of files: what a stream does not say follows from its size. False for a matrix that the core has
-/// no constants for. Values: ITU-T H.264 table E-5.
+/// As the core's reader of files: what a stream does not say follows from its size. False for a matrix that the core
+/// has no constants for. Values: ITU-T H.264 table E-5.
 bool find_matrix(const nvcuvid::Format& format, abi::ColorMatrix& matrix) noexcept {
   const nvcuvid::Rectangle& shown = format.display_area;
   const bool is_high = shown.right - shown.left >= 1280 || shown.bottom - shown.top > 576;
@@ -215,15 +215,23 @@ class VideoDecoder final : public abi::Decoder {
     const cuda::Result mapped =
         api_.cuvidMapVideoFrame(decoder_, info.picture_index, &frame, &pitch, &parameters);
     if (gpu_.check(mapped, "cuvidMapVideoFrame64", &failure_) != Code::kOk) return 0;
-    Code code = Code::kOk;
-    if (is_damaged(info.picture_index)) {
-      fail(&failure_, Code::kCorrupt, "the picture at %.3f s is damaged", static_cast<double>(info.timestamp) / 1e6);
-    } else {
-      code = keep(frame, pitch, info.timestamp);
-    }
+    Picture picture = like_;
+    picture.pts_us = info.timestamp;
+    const bool is_damage = is_damaged(info.picture_index);
+    const double time_s = static_cast<double>(info.timestamp) / kMicrosecondClock;
+    Code code = is_damage ? fail(&failure_, Code::kCorrupt, "the picture at %.3f s is damaged", time_s)
+                          : copy_frame(frame, pitch, picture);
+    // The engine's own work on the frame is in the stream, whatever becomes of the copy.
+    const auto settle = [&](Code then) { code = code == Code::kOk ? then : code; };
+    settle(stream_.synchronize(code == Code::kOk ? &failure_ : nullptr));
     const cuda::Result unmapped = api_.cuvidUnmapVideoFrame(decoder_, frame);
-    if (code == Code::kOk) code = gpu_.check(unmapped, "cuvidUnmapVideoFrame64", &failure_);
-    return code == Code::kOk ? 1 : 0;
+    settle(gpu_.check(unmapped, "cuvidUnmapVideoFrame64", code == Code::kOk ? &failure_ : nullptr));
+    if (code == Code::kOk) {
+      ready_.push_back(picture);
+    } else {
+      pool_.give_back(picture);
+    }
+    return code == Code::kOk || is_damage ? 1 : 0;
   }
 
   /// A GPU that cannot tell says that its call failed.
@@ -233,21 +241,9 @@ class VideoDecoder final : public abi::Decoder {
            (status.state == nvcuvid::kDamaged || status.state == nvcuvid::kConcealed);
   }
 
-  Code keep(cuda::DevicePointer frame, unsigned pitch, std::int64_t pts_us) noexcept {
-    Picture picture = like_;
-    picture.pts_us = pts_us;
-    if (Code code = pool_.take(gpu_, picture, &failure_); code != Code::kOk) return code;
-    const Code copied = copy_frame(frame, pitch, picture);
-    if (copied == Code::kOk) {
-      ready_.push_back(picture);
-    } else {
-      pool_.give_back(picture);
-    }
-    return copied;
-  }
-
   /// The engine's frame: rows of luma, then rows of UV pairs, all `pitch` apart.
-  Code copy_frame(cuda::DevicePointer frame, unsigned pitch, const Picture& picture) noexcept {
+  Code copy_frame(cuda::DevicePointer frame, unsigned pitch, Picture& picture) noexcept {
+    if (Code code = pool_.take(gpu_, picture, &failure_); code != Code::kOk) return code;
     for (int plane = 0; plane < plane_count(picture); ++plane) {
       const PlaneSize size = plane_size(picture, plane);
       cuda::Copy2D rows;
@@ -262,7 +258,7 @@ class VideoDecoder final : public abi::Decoder {
       if (Code code = stream_.copy(rows, &failure_); code != Code::kOk) return code;
       frame += std::size_t{pitch} * static_cast<std::size_t>(size.rows);
     }
-    return stream_.synchronize(&failure_);
+    return Code::kOk;
   }
 
   Gpu gpu_;
