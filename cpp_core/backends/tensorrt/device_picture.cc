@@ -54,6 +54,12 @@ void PicturePool::give_back(Picture& picture) noexcept {
   if (picture.token != nullptr) free_.push_back(static_cast<DeviceMemory*>(std::exchange(picture.token, nullptr)));
 }
 
+Code settle(const Stream& stream, Error* error) noexcept {
+  const Code code = stream.synchronize(error);
+  if (code != Code::kOk) static_cast<void>(stream.synchronize(nullptr));
+  return code;
+}
+
 Code download_picture(const Stream& stream, const Picture& device, const Picture& host, Error* error) noexcept {
   if (!same_kind(device, host) || device.place != abi::Place::kDevice || host.place != abi::Place::kHost) {
     return fail(error, Code::kInvalidArgument, "download: a %dx%d device picture into a %dx%d one of another kind",
@@ -74,9 +80,12 @@ Code download_picture(const Stream& stream, const Picture& device, const Picture
     rows.target_pitch = static_cast<std::size_t>(host.stride_bytes[plane]);
     rows.width_bytes = static_cast<std::size_t>(size.row_bytes);
     rows.height = static_cast<std::size_t>(size.rows);
-    if (Code code = stream.copy(rows, error); code != Code::kOk) return code;
+    if (Code code = stream.copy(rows, error); code != Code::kOk) {
+      static_cast<void>(settle(stream, nullptr));
+      return code;
+    }
   }
-  return stream.synchronize(error);
+  return settle(stream, error);
 }
 
 }  // namespace edgecore::tensorrt

@@ -22,7 +22,11 @@ class PicturePool {
   std::vector<DeviceMemory*> free_;
 };
 
-/// Planes into host memory as `host` says; over when the call returns. kInvalidArgument unless both describe the same
+/// Until nothing in the stream reads or writes any more. A wait that cannot begin is tried once more: memory that the
+/// stream works on is about to get another owner.
+abi::Code settle(const Stream& stream, abi::Error* error) noexcept;
+
+/// Planes into host memory as `host` says; over when the call returns, after a failure too. kInvalidArgument unless both describe the same
 /// picture.
 abi::Code download_picture(const Stream& stream, const abi::Picture& device, const abi::Picture& host,
                            abi::Error* error) noexcept;

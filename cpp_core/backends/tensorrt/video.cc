@@ -222,10 +222,11 @@ class VideoDecoder final : public abi::Decoder {
     Code code = is_damage ? fail(&failure_, Code::kCorrupt, "the picture at %.3f s is damaged", time_s)
                           : copy_frame(frame, pitch, picture);
     // The engine's own work on the frame is in the stream, whatever becomes of the copy.
-    const auto settle = [&](Code then) { code = code == Code::kOk ? then : code; };
-    settle(stream_.synchronize(code == Code::kOk ? &failure_ : nullptr));
+    const Code settled = settle(stream_, code == Code::kOk ? &failure_ : nullptr);
+    if (code == Code::kOk) code = settled;
     const cuda::Result unmapped = api_.cuvidUnmapVideoFrame(decoder_, frame);
-    settle(gpu_.check(unmapped, "cuvidUnmapVideoFrame64", code == Code::kOk ? &failure_ : nullptr));
+    const Code checked = gpu_.check(unmapped, "cuvidUnmapVideoFrame64", code == Code::kOk ? &failure_ : nullptr);
+    if (code == Code::kOk) code = checked;
     if (code == Code::kOk) {
       ready_.push_back(picture);
     } else {
