@@ -60,23 +60,25 @@ def judge(told: Told, number: int) -> Fault:
     return Fault(number, account.failed, told.ended.code != 0)
 
 
-def judge_each(told: Told) -> list[Fault]:
-    """All calls of a program, in order, each of which failed once."""
+def judge_each(told: Told, quiet: tuple[str, ...] = ()) -> list[Fault]:
+    """All calls of a program, in order, each of which failed once. quiet: whose failure nobody need tell, beside those
+    that give back.
+    """
     assert judge(told, 0) == Fault(0, "", False)
     faults = [judge(branch, number) for number, branch in enumerate(told.branches, 1)]
     assert len(faults) == told.accounts[0].calls
     last_told = max(fault.number for fault in faults if fault.is_told)
     for fault in faults:
         is_late = fault.call in BEFORE_GIVING_BACK and fault.number > last_told
-        assert fault.is_told or is_late or fault.call in GIVING_BACK, f"nobody noticed: {fault}"
+        assert fault.is_told or is_late or fault.call in (*GIVING_BACK, *quiet), f"nobody noticed: {fault}"
     return faults
 
 
-def fail_each(box: Box, release: Release, folder: Path, *argv: str | Path) -> list[Fault]:
+def fail_each(box: Box, release: Release, folder: Path, *argv: str | Path, quiet: tuple[str, ...] = ()) -> list[Fault]:
     """argv: a program of the product; nothing: the contract suite's RUN."""
     begin = time.monotonic()
     told = box.run(release, folder, *argv, fail="each") if argv else box.contract(release, folder, RUN, fail="each")
-    faults = judge_each(told)
+    faults = judge_each(told, quiet)
     functions = {fault.call for fault in faults}
     print(
         f"TensorRT {release}, {box.spec.arch.name}: {len(faults)} calls of {len(functions)} functions failed, "
