@@ -12,7 +12,10 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from amlogic_network import Network
+from amlogic_trial import module_of
+from numpy.typing import NDArray
 
 from edgebuild.config.yaml import load_yaml
 from edgebuild.digest import digest_of, sha256_file
@@ -20,6 +23,7 @@ from edgebuild.fetch import fetch
 from edgebuild.model.recipe import Download, Record
 from edgebuild.unpack import unpack_tar
 from edgebuild.workspace import Workspace
+from tests.e2e.fixtures import Built
 
 _HERE = Path(__file__).parent
 _COMPILER_SOURCE = _HERE / "compile_network.cc"
@@ -88,6 +92,25 @@ def provide_model(network: Network, name: str, *, ws: Workspace, emulator: Emula
     return (
         ws.provide("testdata", f"nbg-{name}", digest_of(facts), make, f"Compiling {name} for the A311D") / f"{name}.nb"
     )
+
+
+def run_tensors(
+    native: Built, emulator: Emulator, model: Path, network: Network, inputs: list[NDArray[np.float32]], folder: Path
+) -> tuple[list[dict[str, NDArray[np.uint8]]], str]:
+    """The model through the module, all slots busy: as Network.run_reference, and what edgecore-tensors printed."""
+    files = [folder / f"input{number}" for number in range(len(inputs))]
+    for file, each in zip(files, inputs, strict=True):
+        file.write_bytes(each.tobytes())
+    words = [native.tree / "bin/edgecore-tensors", module_of(native), model, folder, *files]
+    ended = emulator.run(*words, cwd=folder)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+    def read(run: int, port: int, name: str) -> NDArray[np.uint8]:
+        real = np.fromfile(folder / f"{run}.{port}", np.float32).reshape(network.shapes[name])
+        return network.quants[name].store(real)
+
+    answers = [{name: read(run, port, name) for port, name in enumerate(network.outputs)} for run in range(len(inputs))]
+    return answers, ended.stdout
 
 
 def _provide_compiler(ws: Workspace, emulator: Emulator) -> Path:

@@ -6,20 +6,18 @@ biases are int32 in steps of input x weight.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
+from amlogic_arithmetic import weight_scale
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 _OPSET = 13
 _QUIET = 3
-_MULTIPLIER_BITS = 7
 
 
 @dataclass(frozen=True)
@@ -29,29 +27,11 @@ class Quant:
     scale: float
     zero_point: int
 
-    @staticmethod
-    def covering(low: float, high: float) -> Quant:
-        """Rounded up to three digits, so that CPUs which differ in a last bit agree."""
-        low, high = min(low, 0.0), max(high, 0.0)
-        scale = float(f"{(high - low) / 255 * 1.005:.3g}")
-        return Quant(scale, round(-low / scale))
-
-    @staticmethod
-    def of_weights(weights: NDArray[np.float32], source: Quant, out: Quant) -> Quant:
-        """Its scale is rounded up until the layer's multiplier, source x weights / out, has 7 significant bits.
-
-        Chosen by trying, on the picture that the ranges come from: scales as they came gave 1 step of 255 between the
-        emulator and ONNX Runtime, rounded to three digits (so that digests hold on every CPU) 4, multipliers of 8, 7
-        and 6 bits 2, 1 and 1. That the NPU multiplies with few bits is a guess from that.
-        """
-        low, high = min(float(weights.min()), 0.0), max(float(weights.max()), 0.0)
-        fraction, exponent = math.frexp((high - low) / 255 * source.scale / out.scale)
-        multiplier = math.ldexp(math.ceil(fraction * (1 << _MULTIPLIER_BITS)), exponent - _MULTIPLIER_BITS)
-        scale = float(np.float32(multiplier * out.scale / source.scale))
-        return Quant(scale, round(-low / scale))
-
     def store(self, values: NDArray[np.float32]) -> NDArray[np.uint8]:
         return np.clip(np.rint(values / np.float32(self.scale)) + self.zero_point, 0, 255).astype(np.uint8)
+
+    def real(self, stored: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return (stored.astype(np.float32) - np.float32(self.zero_point)) * np.float32(self.scale)
 
 
 @dataclass(frozen=True)
@@ -78,6 +58,7 @@ class Network:
     lines: list[str] = field(default_factory=list)
     weights: bytearray = field(default_factory=bytearray)
     quants: dict[str, Quant] = field(default_factory=dict)
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     _nodes: list[Any] = field(default_factory=list)
     _constants: dict[str, Any] = field(default_factory=dict)
     _inputs: list[Any] = field(default_factory=list)
@@ -85,11 +66,18 @@ class Network:
 
     def tensor(self, kind: str, name: str, shape: tuple[int, ...], quant: Quant) -> None:
         """kind: input, output or inner."""
-        self.quants[name] = quant
+        self.quants[name], self.shapes[name] = quant, shape
         self.lines.append(f"{kind} {name} uint8 {' '.join(map(str, shape))} {quant.scale!r} {quant.zero_point}")
         ports = {"input": self._inputs, "output": self._outputs, "inner": []}[kind]
         ports.append(helper.make_tensor_value_info(name, TensorProto.UINT8, shape))
         self._parameters(name, quant)
+
+    def constant(self, name: str, values: NDArray[Any], scale: float, zero_point: int) -> None:
+        """A vector has no N, C and H."""
+        shape = values.shape if values.ndim == 4 else (0, 0, 0, *values.shape)
+        sizes = " ".join(map(str, shape))
+        self.lines.append(f"constant {name} {values.dtype} {sizes} {scale!r} {zero_point} {len(self.weights)}")
+        self.weights += values.tobytes()
 
     def layer(self, layer: Layer) -> None:
         """Its output is a tensor already."""
@@ -97,7 +85,7 @@ class Network:
             self._add_convolution(layer)
         else:
             self.lines.append(f"{layer.kind} {' '.join(layer.inputs)} {layer.out}")
-            self._add_in_float(layer, {"add": "Add", "sigmoid": "Sigmoid"}[layer.kind], list(layer.inputs), {})
+            self._add_in_float(layer, {"add": "Add", "sigmoid": "Sigmoid"}[layer.kind])
 
     def reference(self) -> bytes:
         constants = list(self._constants.values())
@@ -106,60 +94,60 @@ class Network:
         onnx.checker.check_model(model)
         return model.SerializeToString()
 
-    def run_reference(self, stored: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:
-        """By ONNX Runtime, every operator as it is written, none fused."""
-        names = [port.name for port in self._outputs]
-        results = session(self.reference()).run(None, {self._inputs[0].name: stored})
-        return dict(zip(names, results, strict=True))
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return tuple(port.name for port in self._outputs)
+
+    def run_reference(self, inputs: list[NDArray[np.float32]]) -> list[dict[str, NDArray[np.uint8]]]:
+        """By ONNX Runtime, every operator as it is written, none fused. One answer an input."""
+        (port,), runner = self._inputs, session(self.reference())
+        runs = [runner.run(None, {port.name: self.quants[port.name].store(each)}) for each in inputs]
+        return [dict(zip(self.outputs, run, strict=True)) for run in runs]
 
     def _add_convolution(self, layer: Layer) -> None:
         (source,), out = layer.inputs, layer.out
-        quant = Quant.of_weights(layer.weights, self.quants[source], self.quants[out])
+        low, high = min(float(layer.weights.min()), 0.0), max(float(layer.weights.max()), 0.0)
+        scale = weight_scale((high - low) / 255, source=self.quants[source].scale, out=self.quants[out].scale)
+        quant = Quant(scale, round(-low / scale))
         step = float(np.float32(self.quants[source].scale) * np.float32(quant.scale))
         kernel, bias = f"{out}.kernel", f"{out}.bias"
         weights, biases = quant.store(layer.weights), np.rint(layer.bias / step).astype(np.int32)
         # TIM-VX wants the output's channels outermost.
-        self._constant(
-            kernel, weights.swapaxes(0, 1) if layer.kind == "deconv" else weights, quant.scale, quant.zero_point
-        )
-        self._constant(bias, biases, step, 0)
-        facts = {"strides": [layer.stride] * 2, "kernel_shape": weights.shape[2:], "group": layer.group}
+        outermost = weights.swapaxes(0, 1) if layer.kind == "deconv" else weights
+        self.constant(kernel, outermost, quant.scale, quant.zero_point)
+        self.constant(bias, biases, step, 0)
+        self._store(bias, biases)
         if layer.kind == "conv":
-            depthwise = int(layer.group > 1)
-            pads = f"{layer.pads[0]} {layer.pads[2]}"
-            self.lines.append(f"conv {source} {kernel} {bias} {out} {layer.stride} {pads} {depthwise}")
-            self._store(kernel, weights)
-            self._store(bias, biases)
-            names = [*self._with_parameters(source), *self._with_parameters(kernel, quant)]
-            names += [*self._with_parameters(out)[1:], bias]
-            self._nodes.append(helper.make_node("QLinearConv", names, [out], pads=layer.pads, **facts))
-        else:  # there is no quantized one in ONNX
-            self.lines.append(
-                f"deconv {source} {kernel} {bias} {out} {layer.stride} {weights.shape[2]} {weights.shape[1]}"
-            )
-            real = (weights.astype(np.float32) - np.float32(quant.zero_point)) * np.float32(quant.scale)
-            self._store(kernel, real)
-            self._store(bias, biases.astype(np.float32) * np.float32(step))
-            self._add_in_float(layer, "ConvTranspose", [source], facts, kernel, bias)
+            facts = f"{layer.stride} {layer.pads[0]} {layer.pads[2]} {int(layer.group > 1)}"
+            self.lines.append(f"conv {source} {kernel} {bias} {out} {facts}")
+            self._convolve(layer, weights, quant, out)
+        else:
+            _, channels, side, _ = weights.shape
+            assert layer.stride == side
+            self.lines.append(f"deconv {source} {kernel} {bias} {out} {side} {side} {channels}")
+            # ONNX has no quantized one. Where its squares do not overlap, each place in them is a convolution of 1x1.
+            flat = weights.transpose(2, 3, 1, 0).reshape(side * side * channels, -1, 1, 1)
+            self._store(bias, np.tile(biases, side * side))
+            self._convolve(replace(layer, stride=1), flat, quant, f"{out}.squares")
+            self._nodes.append(helper.make_node("DepthToSpace", [f"{out}.squares"], [out], blocksize=side))
 
-    def _add_in_float(
-        self, layer: Layer, operator: str, inputs: list[str], facts: Mapping[str, Any], *constants: str
-    ) -> None:
+    def _convolve(self, layer: Layer, weights: NDArray[np.uint8], quant: Quant, result: str) -> None:
+        kernel = f"{layer.out}.kernel"
+        self._store(kernel, weights)
+        names = [*self._with_parameters(layer.inputs[0]), *self._with_parameters(kernel, quant)]
+        names += [*self._with_parameters(layer.out)[1:], f"{layer.out}.bias"]
+        facts = {"strides": [layer.stride] * 2, "kernel_shape": weights.shape[2:], "group": layer.group}
+        self._nodes.append(helper.make_node("QLinearConv", names, [result], pads=layer.pads, **facts))
+
+    def _add_in_float(self, layer: Layer, operator: str) -> None:
         real = []
-        for number, name in enumerate(inputs):
+        for number, name in enumerate(layer.inputs):
             real.append(f"{layer.out}.real{number}")
             self._nodes.append(helper.make_node("DequantizeLinear", self._with_parameters(name), real[-1:]))
         result = f"{layer.out}.real"
-        self._nodes.append(helper.make_node(operator, [*real, *constants], [result], **facts))
+        self._nodes.append(helper.make_node(operator, real, [result]))
         names = [result, *self._with_parameters(layer.out)[1:]]
         self._nodes.append(helper.make_node("QuantizeLinear", names, [layer.out]))
-
-    def _constant(self, name: str, values: NDArray[Any], scale: float, zero_point: int) -> None:
-        """A vector has no N, C and H."""
-        shape = values.shape if values.ndim == 4 else (0, 0, 0, *values.shape)
-        sizes = " ".join(map(str, shape))
-        self.lines.append(f"constant {name} {values.dtype} {sizes} {scale!r} {zero_point} {len(self.weights)}")
-        self.weights += values.tobytes()
 
     def _store(self, name: str, values: NDArray[Any]) -> None:
         self._constants[name] = numpy_helper.from_array(np.asarray(values), name)
@@ -184,6 +172,24 @@ def affine() -> Network:
         network.lines.append(f"constant {name} int16 0 0 1 1 1 0 {len(network.weights)}")
         network.weights += np.int16(halves).tobytes()
     network.lines += ["multiply x two doubled", "add doubled one y"]
+    return network
+
+
+def product(
+    source: Quant,
+    factor: Quant,
+    out: Quant,
+    weights: NDArray[np.uint8],
+    biases: NDArray[np.int32],
+    shape: tuple[int, ...],
+) -> Network:
+    """A convolution of 1x1 with these very numbers, whatever multiplier they come to. shape: of its input x."""
+    network = Network()
+    network.tensor("input", "x", shape, source)
+    network.tensor("output", "y", (shape[0], len(weights), *shape[2:]), out)
+    network.constant("kernel", weights, factor.scale, factor.zero_point)
+    network.constant("bias", biases, float(np.float32(source.scale) * np.float32(factor.scale)), 0)
+    network.lines.append("conv x kernel bias y 1 0 0 0")
     return network
 
 

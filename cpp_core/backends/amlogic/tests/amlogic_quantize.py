@@ -5,16 +5,18 @@ What a small detector has: convolutions, also transposed, batch normalization be
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import onnx
+from amlogic_arithmetic import covering, sum_scale
 from amlogic_network import Layer, Network, Quant, session
+from amlogic_pictures import Picture
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-Picture = NDArray[np.float32]  # [1, 3, h, w], values 0..255
 _SIGMOID = Quant(1 / 256, 0)
 _KINDS = {"Conv": "conv", "ConvTranspose": "deconv", "Add": "add", "Sigmoid": "sigmoid"}
 
@@ -25,14 +27,33 @@ def quantized(model: onnx.ModelProto, outputs: tuple[str, ...], pictures: list[P
     nodes = _leading_to(model, outputs)
     layers = _layers(nodes, {each.name: numpy_helper.to_array(each) for each in model.graph.initializer})
     ranges, shapes = _measure(model, nodes, pictures)
+    scales = _choose_scales(layers, ranges)
     network = Network()
     network.tensor("input", f"t{source}", pictures[0].shape, Quant(1.0, 0))
     for layer in layers:
-        quant = _SIGMOID if layer.kind == "sigmoid" else Quant.covering(*ranges[layer.out])
+        low, scale = min(ranges[layer.out][0], 0.0), scales[layer.out]
+        quant = _SIGMOID if layer.kind == "sigmoid" else Quant(scale, round(-low / scale))
         kind = "output" if layer.out in outputs else "inner"
         network.tensor(kind, f"t{layer.out}", shapes[layer.out], quant)
         network.layer(replace(layer, inputs=tuple(f"t{name}" for name in layer.inputs), out=f"t{layer.out}"))
     return network
+
+
+def _choose_scales(layers: list[Layer], ranges: Mapping[str, tuple[float, float]]) -> dict[str, float]:
+    """What is added to each other shares a scale."""
+    sums = {layer.out: layer.inputs for layer in layers if layer.kind == "add"}
+    partners = {layer.out: {layer.out} for layer in layers}
+    for summands in sums.values():
+        together = set().union(*(partners[name] for name in summands))
+        partners.update(dict.fromkeys(together, together))
+    scales: dict[str, float] = {}
+    for layer in layers:
+        together = partners[layer.out]
+        scale = max(covering(*ranges[name]) for name in together)
+        for name in together & sums.keys():
+            scale = sum_scale(scale, summands=scales[sums[name][0]])
+        scales[layer.out] = scale
+    return scales
 
 
 def _layers(nodes: list[Any], stored: dict[str, NDArray[np.float32]]) -> list[Layer]:

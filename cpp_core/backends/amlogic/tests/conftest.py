@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from amlogic_emulator import Emulator, provide_emulator
 
 from edgebuild.workspace import Workspace
 from tests.e2e.fixtures import Built
@@ -21,3 +22,8 @@ def native(native: Built, cache: Workspace, tmp_path_factory: pytest.TempPathFac
     core = cache.product("core", "core-x86_64", native.manifest["made_from"]["core"])
     shutil.copy(core / "runtime" / _MODULE, tree / _MODULE)
     return replace(native, tree=tree)
+
+
+@pytest.fixture(scope="session")
+def emulator(cache: Workspace) -> Emulator:
+    return provide_emulator(cache)

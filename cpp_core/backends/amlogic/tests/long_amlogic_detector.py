@@ -1,4 +1,4 @@
-"""The whole face detector as an NBG: through the runner on real video, on the emulator; the loader on garbage.
+"""The face detector at its real size, on the emulator: every number, and through the runner; the loader on garbage.
 
 Not collected by itself, because it takes minutes: `pytest -s cpp_core/backends/amlogic/tests/long_amlogic_detector.py`.
 """
@@ -10,37 +10,66 @@ import random
 import struct
 from pathlib import Path
 
-import av
 import numpy as np
 import onnx
 import pytest
-from amlogic_emulator import Emulator, provide_emulator, provide_model
+from amlogic_emulator import Emulator, provide_model, run_tensors
 from amlogic_nbg import SECTIONS_AT, sealed
-from amlogic_network import affine
-from amlogic_quantize import Picture, quantized
+from amlogic_network import Network, affine, session
+from amlogic_pictures import CALIBRATION, FACES, letterboxed
+from amlogic_quantize import quantized
+from numpy.typing import NDArray
 
 from edgebuild.workspace import Workspace
-from tests.data import FACE_HEIGHT_PX, FACE_WIDTH_PX
 from tests.e2e.fixtures import Built
 from tests.e2e.harness import SURE_SCORE, Ended
-from tests.reference.boxes import compare
+from tests.reference.boxes import Box, compare, suppress
+from tests.reference.centerface import IOU_THRESHOLD, decode_grid
 
-OUTPUTS = ("537", "538", "539")  # that centerface.yaml names
-SEEN = (33, 40, 82, 105, 110, 126)  # frames of bikes.mp4 that the ranges are taken from
-UNSEEN = (36, 118)  # frames that are run; both show a face
+OUTPUTS = ("537", "538", "539")  # that centerface.yaml names: scores, sizes, places
+STEPS = (1, 0, 0)  # of 255; scores are behind a sigmoid, which is a table
+RUNNER = FACES["bikes.mp4"][4:6]
 MIN_IOU = 0.8
 GARBAGE = 4
 
 
 @pytest.fixture(scope="module")
-def emulator(cache: Workspace) -> Emulator:
-    return provide_emulator(cache)
+def network(clips: Path) -> Network:
+    return quantized(onnx.load(clips / "centerface.onnx"), OUTPUTS, letterboxed(clips, CALIBRATION))
 
 
 @pytest.fixture(scope="module")
-def model(clips: Path, cache: Workspace, emulator: Emulator) -> Path:
-    network = quantized(onnx.load(clips / "centerface.onnx"), OUTPUTS, letterboxed(clips / "bikes.mp4"))
+def model(network: Network, cache: Workspace, emulator: Emulator) -> Path:
     return provide_model(network, "centerface", ws=cache, emulator=emulator)
+
+
+def test_every_number_is_onnx_runtimes_and_the_faces_are_those_of_the_float_model(
+    native: Built, clips: Path, emulator: Emulator, network: Network, model: Path, tmp_path: Path
+) -> None:
+    pictures = letterboxed(clips, FACES)
+    found, _ = run_tensors(native, emulator, model, network, pictures, tmp_path)
+    expected = network.run_reference(pictures)
+    for name, most in zip(network.outputs, STEPS, strict=True):
+        ours, theirs = (np.stack([run[name] for run in answers]).astype(int) for answers in (found, expected))
+        steps = np.abs(ours - theirs)
+        print(f"{name}: {np.count_nonzero(steps)} of {steps.size} numbers differ, by at most {steps.max()} steps")
+        assert steps.max() <= most
+
+    floats = session((clips / "centerface.onnx").read_bytes())
+    sure = 0
+    for number, picture, answer in zip(FACES["bikes.mp4"], pictures, found, strict=True):
+        ours = faces([network.quants[name].real(answer[name]) for name in network.outputs])
+        theirs = faces(floats.run(list(OUTPUTS), {floats.get_inputs()[0].name: picture}))
+        agreement = compare(ours, theirs, sure_score=SURE_SCORE, min_iou=MIN_IOU)
+        print(f"frame {number}: {agreement}")
+        assert agreement.lonely == ()
+        sure += len(agreement.pairs)
+    assert sure >= len(pictures) // 2
+
+
+def faces(maps: list[NDArray[np.float32]]) -> list[Box]:
+    """In pixels of the model's input."""
+    return suppress(decode_grid(*maps), IOU_THRESHOLD)
 
 
 @pytest.fixture
@@ -61,7 +90,7 @@ def test_the_detector_finds_the_faces_that_it_finds_in_float(
 ) -> None:
     found = run(native, emulator, write_pipeline(folder, "centerface.yaml", "amlogic")).frames()
     expected = run(native, emulator, write_pipeline(clips, "centerface.yaml", "cpu")).frames()
-    for frame in UNSEEN:
+    for frame in RUNNER:
         agreement = compare(found[frame].boxes, expected[frame].boxes, sure_score=SURE_SCORE, min_iou=MIN_IOU)
         print(f"frame {frame}: {agreement}")
         assert agreement.pairs
@@ -94,21 +123,6 @@ def test_garbage_behind_a_sound_header_ends_in_a_trial_and_not_in_the_runner(
         assert "garbage.nb: loading it in a process of its own ended it with signal" in ended.stderr
 
 
-def letterboxed(video: Path) -> list[Picture]:
-    """SEEN as the detector takes them, nearly: ranges do not depend on how a picture was resampled."""
-    pictures = []
-    with av.open(str(video)) as clip:
-        for number, frame in enumerate(clip.decode(video=0)):
-            if number in SEEN:
-                height = FACE_WIDTH_PX * frame.height // frame.width
-                top = (FACE_HEIGHT_PX - height) // 2
-                canvas = np.zeros((FACE_HEIGHT_PX, FACE_WIDTH_PX, 3), np.float32)
-                pixels = frame.reformat(width=FACE_WIDTH_PX, height=height, format="rgb24").to_ndarray()
-                canvas[top : top + height] = pixels
-                pictures.append(np.ascontiguousarray(canvas.transpose(2, 0, 1)[None]))
-    return pictures
-
-
 def sidecar(blob: bytes) -> str:
     """Of an NBG with uint8 ports, from its own tables."""
     lines = []
@@ -123,7 +137,7 @@ def sidecar(blob: bytes) -> str:
 
 def write_pipeline(folder: Path, description: str, backend: str) -> Path:
     path = folder / f"{backend}-{description}"
-    path.write_text(f"source: {{uri: bikes.mp4, frames: {list(UNSEEN)}}}\nmodel: {description}\nbackend: {backend}\n")
+    path.write_text(f"source: {{uri: bikes.mp4, frames: {list(RUNNER)}}}\nmodel: {description}\nbackend: {backend}\n")
     return path
 
 
