@@ -31,7 +31,7 @@ OUTPUTS = ("537", "538", "539", "540")
 
 @pytest.fixture(scope="module")
 def detector(clips: Path) -> Network:
-    """The face detector, all 75 layers of it, for a small picture."""
+    """The face detector, all 77 layers of it, for a small picture."""
     pictures = middles(clips, CALIBRATION, height_px=SIDE_PX, width_px=SIDE_PX)
     return quantized(onnx.load(clips / "centerface.onnx"), OUTPUTS, pictures)
 
