@@ -1,7 +1,9 @@
-// The module's entry: libedgecore-sophon.so, inference on the TPU of BM1684, BM1684X and BM1688 through BMRuntime.
+// The module's entry: libedgecore-sophon.so, inference on the TPU of BM1684, BM1684X and BM1688 through BMRuntime, and
+// pictures through bmcv and the chip's decoders.
 
 #include <memory>
 
+#include "decoders.h"
 #include "edgecore/module.h"
 #include "engine.h"
 #include "model_file.h"
@@ -49,6 +51,15 @@ class Backend final : public module::PlainBackend {
 
   /// bmrt_load_bmodel_data calls exit() on what it does not like: seen with libbmrt.so.1.0 of tpu-mlir 1.6, status 255.
   std::int32_t survives_bad_models() const noexcept override { return 0; }
+
+  Code open_decoder(const abi::DecoderSpec& spec, abi::Decoder** decoder, abi::Error* error) noexcept override {
+    switch (spec.codec) {
+      case abi::Codec::kJpeg: return open_jpeg_decoder(libraries_, spec.device, decoder, error);
+      case abi::Codec::kH264:
+      case abi::Codec::kH265: return open_video_decoder(libraries_, spec.device, spec.codec, decoder, error);
+    }
+    return fail(error, Code::kUnsupported, "decodes nothing of codec %d", static_cast<int>(spec.codec));
+  }
 
  private:
   Libraries libraries_;

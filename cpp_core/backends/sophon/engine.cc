@@ -36,6 +36,21 @@ bool fits(const abi::Tensor& tensor, const abi::TensorInfo& info, std::size_t si
          tensor.size_bytes == size_bytes && std::equal(info.shape, info.shape + info.rank, tensor.shape);
 }
 
+/// All of it but where its bytes are.
+abi::Tensor tensor_of(const abi::TensorInfo& info) {
+  abi::Tensor tensor;
+  tensor.rank = info.rank;
+  tensor.dtype = info.dtype;
+  std::copy(info.shape, info.shape + info.rank, tensor.shape);
+  tensor.size_bytes = size_of(info.dtype);
+  for (std::int32_t axis = 0; axis < info.rank; ++axis) tensor.size_bytes *= static_cast<std::size_t>(info.shape[axis]);
+  return tensor;
+}
+
+bool is_prepared_in(const Buffer& buffer, const abi::Tensor& tensor) {
+  return tensor.place == abi::Place::kDevice && tensor.data == reinterpret_cast<void*>(buffer.memory().address);
+}
+
 /// What the API says of one input or output.
 struct Announced {
   const char* name;
@@ -97,7 +112,15 @@ Code Engine::load(const abi::EngineSpec& spec, const EngineOptions& options, abi
   for (Slot& slot : slots_) {
     if (Code code = allocate(slot, error); code != Code::kOk) return code;
   }
-  return Code::kOk;
+  return choose_pictures(options, error);
+}
+
+/// Who asks for VPP by name is told at once where there is none; else those pictures then come by the CPU.
+Code Engine::choose_pictures(const EngineOptions& options, abi::Error* error) {
+  pictures_ = options.pictures;
+  if (pictures_ == Pictures::kNone || open_image_library(images_, &no_images_) == Code::kOk) return Code::kOk;
+  if (pictures_ == Pictures::kOnDevice) return Code::kOk;
+  return fail(error, no_images_.code, "option pictures: %s", no_images_.text);
 }
 
 Code Engine::load_runtime(const std::string& bytes, abi::Error* error) {
@@ -198,7 +221,7 @@ Code Engine::check_slot(std::int32_t slot, bool is_open, abi::Error* error) cons
               slot);
 }
 
-Code Engine::check_inputs(const abi::Tensor* in, std::size_t in_count, abi::Error* error) const {
+Code Engine::check_inputs(const Slot& slot, const abi::Tensor* in, std::size_t in_count, abi::Error* error) const {
   if (in_count != inputs_.size()) {
     return fail(error, Code::kInvalidArgument, "expected %zu inputs, found %zu", inputs_.size(), in_count);
   }
@@ -207,18 +230,20 @@ Code Engine::check_inputs(const abi::Tensor* in, std::size_t in_count, abi::Erro
       return fail(error, Code::kInvalidArgument, "input '%s': type, shape, size or data are not what the model takes",
                   inputs_[i].info.name);
     }
-    if (in[i].place != abi::Place::kHost) {
-      return fail(error, Code::kUnsupported, "input '%s': only host memory is supported", inputs_[i].info.name);
-    }
+    if (in[i].place == abi::Place::kHost || (slot.is_prepared && is_prepared_in(slot.inputs[i], in[i]))) continue;
+    return fail(error, Code::kUnsupported, "input '%s': only host memory and what prepare() made are supported",
+                inputs_[i].info.name);
   }
   return Code::kOk;
 }
 
 Code Engine::submit(std::int32_t slot, const abi::Tensor* in, std::size_t in_count, abi::Error* error) noexcept {
   if (Code code = check_slot(slot, false, error); code != Code::kOk) return code;
-  if (Code code = check_inputs(in, in_count, error); code != Code::kOk) return code;
   Slot& chosen = slots_[static_cast<std::size_t>(slot)];
+  if (Code code = check_inputs(chosen, in, in_count, error); code != Code::kOk) return code;
+  chosen.is_prepared = false;
   for (std::size_t i = 0; i < in_count; ++i) {
+    if (in[i].place == abi::Place::kDevice) continue;
     if (Code code = chosen.inputs[i].upload(in[i].data, in[i].size_bytes, copies_, error); code != Code::kOk)
       return code;
   }
@@ -275,14 +300,7 @@ Code Engine::wait(std::int32_t slot, abi::Tensor* out, std::size_t out_count, ab
     return fail(error, Code::kInvalidArgument, "expected %zu outputs, found %zu", outputs_.size(), out_count);
   }
   for (std::size_t i = 0; i < out_count; ++i) {
-    const abi::TensorInfo& info = outputs_[i].info;
-    abi::Tensor tensor;
-    tensor.rank = info.rank;
-    tensor.dtype = info.dtype;
-    std::copy(info.shape, info.shape + info.rank, tensor.shape);
-    tensor.size_bytes = size_of(info.dtype);
-    for (std::int32_t axis = 0; axis < info.rank; ++axis)
-      tensor.size_bytes *= static_cast<std::size_t>(info.shape[axis]);
+    abi::Tensor tensor = tensor_of(outputs_[i].info);
     if (Code code = chosen.outputs[i].download(tensor.size_bytes, copies_, error); code != Code::kOk) return code;
     tensor.data = chosen.outputs[i].host();
     out[i] = tensor;
@@ -290,9 +308,38 @@ Code Engine::wait(std::int32_t slot, abi::Tensor* out, std::size_t out_count, ab
   return Code::kOk;
 }
 
-Code Engine::prepare(std::int32_t, const abi::Picture&, const abi::PictureInput&, abi::Tensor*,
+Code Engine::check_wish(const abi::Picture& picture, const abi::PictureInput& wish, abi::Error* error) const {
+  if (pictures_ == Pictures::kNone) return fail(error, Code::kUnsupported, "option pictures: the CPU makes them ready");
+  if (no_images_.code != Code::kOk) return fail(error, Code::kUnsupported, "%s", no_images_.text);
+  if (pictures_ == Pictures::kOnDevice && picture.place == abi::Place::kHost) {
+    return fail(error, Code::kUnsupported, "the CPU makes pictures ready that are in its memory, with the numbers of "
+                                           "every other box; the option pictures: vpp gives them to VPP");
+  }
+  const abi::TensorInfo& info = inputs_.front().info;
+  const bool is_picture = inputs_.size() == 1 && info.dtype == DType::kFloat32 && info.rank == 4 &&
+                          info.shape[0] == 1 && info.shape[1] == 3 && info.shape[2] == wish.height_px &&
+                          info.shape[3] == wish.width_px;
+  if (is_picture) return Code::kOk;
+  return fail(error, Code::kUnsupported, "a picture of %dx%d goes into models with one input [1, 3, %d, %d] of float32",
+              wish.width_px, wish.height_px, wish.height_px, wish.width_px);
+}
+
+Code Engine::prepare(std::int32_t slot, const abi::Picture& picture, const abi::PictureInput& wish, abi::Tensor* input,
                      abi::Error* error) noexcept {
-  return fail(error, Code::kUnsupported, "pictures are made ready on the CPU");
+  if (Code code = check_slot(slot, false, error); code != Code::kOk) return code;
+  if (Code code = check_wish(picture, wish, error); code != Code::kOk) return code;
+  Slot& chosen = slots_[static_cast<std::size_t>(slot)];
+  chosen.is_prepared = false;
+  const bm::DeviceMemory& memory = chosen.inputs.front().memory();
+  if (Code code = chosen.feed.prepare(images_, libraries_, device_, picture, wish, memory, copies_, error);
+      code != Code::kOk) {
+    return code;
+  }
+  chosen.is_prepared = true;
+  *input = tensor_of(inputs_.front().info);
+  input->place = abi::Place::kDevice;
+  input->data = reinterpret_cast<void*>(memory.address);
+  return Code::kOk;
 }
 
 }  // namespace edgecore::sophon

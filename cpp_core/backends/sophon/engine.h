@@ -7,8 +7,10 @@
 #include <vector>
 
 #include "edgecore/module.h"
+#include "image.h"
 #include "model_file.h"
 #include "options.h"
+#include "picture_feed.h"
 #include "runtime.h"
 
 namespace edgecore::sophon {
@@ -52,6 +54,8 @@ class Engine final : public abi::Engine {
   struct Slot {
     std::vector<Buffer> inputs;
     std::vector<Buffer> outputs;
+    PictureFeed feed;
+    bool is_prepared = false;  // inputs[0] holds what prepare() made, until submit()
     bool is_open = false;      // between submit() and wait()
     bool is_launched = false;  // and the device may still be at it
   };
@@ -62,7 +66,9 @@ class Engine final : public abi::Engine {
   abi::Code choose_cores(std::size_t needed, const EngineOptions& options, abi::Error* error);
   abi::Code describe(const bm::NetworkInfo& info, abi::Error* error);
   abi::Code allocate(Slot& slot, abi::Error* error);
-  abi::Code check_inputs(const abi::Tensor* in, std::size_t in_count, abi::Error* error) const;
+  abi::Code choose_pictures(const EngineOptions& options, abi::Error* error);
+  abi::Code check_inputs(const Slot& slot, const abi::Tensor* in, std::size_t in_count, abi::Error* error) const;
+  abi::Code check_wish(const abi::Picture& picture, const abi::PictureInput& wish, abi::Error* error) const;
   abi::Code check_slot(std::int32_t slot, bool is_open, abi::Error* error) const;
   abi::Code launch(Slot& slot, abi::Error* error);
   abi::Code finish_launched(abi::Error* error);
@@ -74,6 +80,9 @@ class Engine final : public abi::Engine {
   std::vector<int> cores_;  // empty: a chip of one core
   std::vector<Port> inputs_;
   std::vector<Port> outputs_;
+  Pictures pictures_ = Pictures::kOnDevice;
+  ImageLibrary images_;
+  abi::Error no_images_;  // why images_ is not there; kOk: it is
   std::array<Slot, kDepth> slots_;
   abi::CopyCounts copies_;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 #include "edgecore/module.h"
 
@@ -25,6 +26,17 @@ bool parse_cores(std::string_view text, std::vector<int>& cores) {
   return !cores.empty();
 }
 
+bool parse_pictures(std::string_view text, Pictures& pictures) {
+  constexpr std::pair<std::string_view, Pictures> kKnown[] = {
+      {"auto", Pictures::kOnDevice}, {"vpp", Pictures::kAll}, {"cpu", Pictures::kNone}};
+  for (const auto& [name, value] : kKnown) {
+    if (text != name) continue;
+    pictures = value;
+    return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 Code parse_options(const abi::EngineSpec& spec, EngineOptions& options, abi::Error* error) noexcept {
@@ -38,8 +50,13 @@ Code parse_options(const abi::EngineSpec& spec, EngineOptions& options, abi::Err
         return fail(error, Code::kInvalidArgument, "option cores: expected core numbers as 0 or 0,1, found '%s'",
                     option.value);
       }
+    } else if (key == "pictures") {
+      if (!parse_pictures(option.value, options.pictures)) {
+        return fail(error, Code::kInvalidArgument, "option pictures: expected auto, vpp or cpu, found '%s'",
+                    option.value);
+      }
     } else {
-      return fail(error, Code::kInvalidArgument, "no option named '%s'; known: network, cores", option.key);
+      return fail(error, Code::kInvalidArgument, "no option named '%s'; known: network, cores, pictures", option.key);
     }
   }
   return Code::kOk;

@@ -8,8 +8,16 @@
 
 namespace edgecore::sophon {
 
+/// Which pictures VPP makes ready; the CPU does all others.
+enum class Pictures {
+  kOnDevice,  // those that lie there already
+  kAll,
+  kNone,
+};
+
 struct EngineOptions {
   std::string network;     // name of one; empty: the file's only one
+  Pictures pictures = Pictures::kOnDevice;
   std::vector<int> cores;  // of a chip with several; empty: as many as the model was compiled for, from 0
 };
 

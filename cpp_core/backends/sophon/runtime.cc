@@ -1,14 +1,11 @@
 #include "runtime.h"
 
-#include <climits>
-#include <cstdlib>
 #include <cstring>
-#include <dlfcn.h>
-#include <link.h>
 #include <limits>
 #include <new>
 
 #include "edgecore/module.h"
+#include "library.h"
 
 namespace edgecore::sophon {
 namespace {
@@ -16,47 +13,8 @@ namespace {
 using abi::Code;
 using module::fail;
 
-// SOPHONSDK's SONAME, and the plain name that BMNNSDK2 has.
-constexpr const char* kNames[] = {"libbmrt.so.1.0", "libbmrt.so"};
-
-void* open_first(std::string& reasons) {
-  if (const char* chosen = std::getenv("EDGECORE_BMRT"); chosen != nullptr && *chosen != '\0') {
-    void* library = dlopen(chosen, RTLD_NOW | RTLD_LOCAL);
-    if (library == nullptr) reasons = dlerror();
-    return library;
-  }
-  for (const char* name : kNames) {
-    if (void* library = dlopen(name, RTLD_NOW | RTLD_LOCAL)) return library;
-    reasons += reasons.empty() ? "" : "; ";
-    reasons += dlerror();
-  }
-  return nullptr;
-}
-
-/// Looks in libbmrt and in what it needs: so libbmlib is the very one that libbmrt works with, whatever its name
-/// (libbmlib.so.0, in older SDKs libbmlib.so). Remembers the first name that is missing.
-class Resolver {
- public:
-  explicit Resolver(void* library) noexcept : library_(library) {}
-
-  template <typename F>
-  void operator()(F& function, const char* name) noexcept {
-    maybe(function, name);
-    if (function == nullptr && missing_ == nullptr) missing_ = name;
-  }
-
-  template <typename F>
-  void maybe(F& function, const char* name) noexcept {
-    function = reinterpret_cast<F>(dlsym(library_, name));
-  }
-
-  const char* missing() const noexcept { return missing_; }
-
- private:
-  void* library_;
-  const char* missing_ = nullptr;
-};
-
+/// In libbmrt and in what it needs: so libbmlib is the very one that libbmrt works with, whatever its name
+/// (libbmlib.so.0, in older SDKs libbmlib.so).
 const char* resolve(void* library, bm::Api& lib, bm::RuntimeApi& rt) {
   Resolver find(library);
   find(lib.bm_dev_getcount, "bm_dev_getcount");
@@ -78,17 +36,10 @@ const char* resolve(void* library, bm::Api& lib, bm::RuntimeApi& rt) {
   find(rt.bmrt_load_bmodel_data, "bmrt_load_bmodel_data");
   find(rt.bmrt_get_network_info, "bmrt_get_network_info");
   find(rt.bmrt_launch_tensor_ex, "bmrt_launch_tensor_ex");
+  find.maybe(lib.bm_malloc_device_byte_heap_mask, "bm_malloc_device_byte_heap_mask");
   find.maybe(lib.bm_handle_sync_from_core, "bm_handle_sync_from_core");
   find.maybe(rt.bmrt_launch_tensor_multi_cores, "bmrt_launch_tensor_multi_cores");
   return find.missing();
-}
-
-/// The file that was opened, links followed: its folder names the SDK's release on a box.
-std::string path_of(void* library) {
-  link_map* object = nullptr;
-  if (dlinfo(library, RTLD_DI_LINKMAP, &object) != 0 || object == nullptr) return "libbmrt";
-  char resolved[PATH_MAX];
-  return realpath(object->l_name, resolved) != nullptr ? resolved : object->l_name;
 }
 
 const char* meaning(bm::Status status) {
@@ -111,7 +62,8 @@ const char* meaning(bm::Status status) {
 
 Code open_libraries(Libraries& libraries, abi::Error* error) noexcept {
   std::string reasons;
-  void* library = open_first(reasons);
+  // SOPHONSDK's SONAME, and the plain name that BMNNSDK2 has.
+  void* library = open_library("EDGECORE_BMRT", {"libbmrt.so.1.0", "libbmrt.so"}, reasons);
   if (library == nullptr) {
     return fail(
         error, Code::kNotFound,
@@ -219,6 +171,39 @@ Code Buffer::download(std::size_t size_bytes, abi::CopyCounts& counts, abi::Erro
   counts.to_host_bytes += size_bytes;
   return check(lib.bm_memcpy_d2s_partial(handle_, host_.get(), memory_, static_cast<unsigned>(size_bytes)),
                "bm_memcpy_d2s_partial", error);
+}
+
+PictureMemory::~PictureMemory() { free(); }
+
+void PictureMemory::free() noexcept {
+  if (memory_.size_bytes != 0) libraries_->lib.bm_free_device(handle_, memory_);
+  memory_ = {};
+}
+
+Code PictureMemory::reserve(const Libraries& libraries, const Device& device, std::size_t size_bytes,
+                            abi::Error* error) noexcept {
+  if (size_bytes <= memory_.size_bytes) return Code::kOk;
+  if (libraries.lib.bm_malloc_device_byte_heap_mask == nullptr) {
+    return fail(error, Code::kUnsupported, "libbmlib exports no bm_malloc_device_byte_heap_mask; a newer libsophon is "
+                                           "needed");
+  }
+  if (size_bytes > static_cast<std::size_t>(std::numeric_limits<int>::max())) {
+    return fail(error, Code::kUnsupported, "a picture of %zu bytes; up to 2 GiB are supported", size_bytes);
+  }
+  free();
+  libraries_ = &libraries;
+  handle_ = device.handle();
+  // Heap 0, the TPU's, is out of VPP's sight. Source: bmcv's doc/source/memory.rst; bmcv itself asks for mask 6.
+  constexpr int kHeaps1And2 = 6;
+  bm::DeviceMemory memory{};
+  if (Code code = check(libraries.lib.bm_malloc_device_byte_heap_mask(handle_, &memory, kHeaps1And2,
+                                                                      static_cast<unsigned>(size_bytes)),
+                        "bm_malloc_device_byte_heap_mask", error);
+      code != Code::kOk) {
+    return code;
+  }
+  memory_ = memory;
+  return Code::kOk;
 }
 
 }  // namespace edgecore::sophon

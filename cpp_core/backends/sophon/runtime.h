@@ -71,4 +71,25 @@ class Buffer {
   std::unique_ptr<char[]> host_;
 };
 
+/// Device memory that the picture units reach, out of the host's sight.
+class PictureMemory {
+ public:
+  PictureMemory() = default;
+  PictureMemory(const PictureMemory&) = delete;
+  PictureMemory& operator=(const PictureMemory&) = delete;
+  ~PictureMemory();
+
+  /// At least `size_bytes`. What was in it is lost where it has to grow.
+  abi::Code reserve(const Libraries& libraries, const Device& device, std::size_t size_bytes,
+                    abi::Error* error) noexcept;
+  void free() noexcept;
+
+  const bm::DeviceMemory& memory() const noexcept { return memory_; }
+
+ private:
+  const Libraries* libraries_ = nullptr;
+  bm::Handle handle_ = nullptr;
+  bm::DeviceMemory memory_{};
+};
+
 }  // namespace edgecore::sophon

@@ -13,7 +13,6 @@ function(edgecore_add_tensorrt major)
     device_picture.cc
     engine.cc
     jpeg.cc
-    jpeg_header.cc
     model_file.cc
     options.cc
     picture_plan.cc
@@ -23,9 +22,9 @@ function(edgecore_add_tensorrt major)
     video.cc
   )
   list(TRANSFORM sources PREPEND "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/")
-  edgecore_add_backend(${name} ${sources})
+  edgecore_add_backend(${name} ${sources} "${PROJECT_SOURCE_DIR}/src/jpeg_header.cc")
   target_compile_definitions(edgecore-${name} PRIVATE EDGECORE_TRT_MAJOR=${major})
-  target_include_directories(edgecore-${name} PRIVATE "${CMAKE_CURRENT_FUNCTION_LIST_DIR}")
+  target_include_directories(edgecore-${name} PRIVATE "${CMAKE_CURRENT_FUNCTION_LIST_DIR}" "${PROJECT_SOURCE_DIR}/src")
   edgecore_add_device_code(edgecore-${name} ${major})
 
   if(EDGECORE_BUILD_TESTS)

@@ -51,6 +51,11 @@ struct MiscInfo {
 };
 static_assert(sizeof(MiscInfo) == 80 && offsetof(MiscInfo, chip_id) == 40 && offsetof(MiscInfo, driver_version) == 56);
 
+/// Memory by its address alone, as bm_mem_from_device() gives it: all else zero, which also says "of the device".
+constexpr DeviceMemory memory_at(std::uint64_t address, std::uint32_t size_bytes) {
+  return {address, 0, 0, 0, size_bytes};
+}
+
 inline constexpr unsigned kChipBm1684 = 0x1684;
 inline constexpr unsigned kChipBm1684x = 0x1686;
 inline constexpr unsigned kChipBm1688 = 0x1686a200;  // also CV186AH, the same die with fewer cores
@@ -64,6 +69,8 @@ struct Api {
   Status (*bm_get_misc_info)(Handle handle, MiscInfo* info);
 
   Status (*bm_malloc_device_byte)(Handle handle, DeviceMemory* memory, unsigned size_bytes);
+  /// From one of the heaps whose bits are set; null in libraries that are older than any of the public ones.
+  Status (*bm_malloc_device_byte_heap_mask)(Handle handle, DeviceMemory* memory, int heaps, unsigned size_bytes);
   void (*bm_free_device)(Handle handle, DeviceMemory memory);
   Status (*bm_memcpy_s2d_partial)(Handle handle, DeviceMemory to, void* from, unsigned size_bytes);
   Status (*bm_memcpy_d2s_partial)(Handle handle, void* to, DeviceMemory from, unsigned size_bytes);

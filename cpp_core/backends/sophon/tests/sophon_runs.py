@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import zipfile
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from edgebuild.workspace import Workspace
 from tests.e2e.fixtures import Built
 
 OK, INVALID_ARGUMENT, NOT_FOUND, UNSUPPORTED, CORRUPT, SDK = range(6)  # abi::Code
+PICTURE_MEMORY = "bm_malloc_device_byte_heap_mask"  # the one function of libbmlib that only pictures need
 _TIMEOUT_S = 300
 # edgecore-try answers on descriptor 3; whatever the library prints is not it.
 _TRY = 'exec "$0" "$@" 3>&1 >/dev/null'
@@ -98,6 +100,13 @@ class Place:
             for run in range(len(inputs))
         ]
         return Outputs(runs, copies)  # type: ignore[arg-type]
+
+    def media(self, folder: Path, *words: str | Path, env: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Pictures through the seam: case -> what it ended with. words: a model or codec, the option pictures."""
+        program = self.tree / "bin" / "edgecore-sophon-media"
+        ended = self.call(program, self.modules, folder, *words, env=env)
+        assert ended.code == 0, ended.stdout[-2000:] + ended.stderr[-2000:]
+        return dict(re.split(r" (?=levels|error|pictures)", line, maxsplit=1) for line in ended.stdout.splitlines())
 
     def contract(self, fixtures: Path, *cases: str, env: Mapping[str, str] | None = None) -> Ended:
         """The contract suite, or those of its cases."""

@@ -7,8 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sophon_models import HERE
-from sophon_runs import INVALID_ARGUMENT, NOT_FOUND, OK, SDK, UNSUPPORTED, Place, modules_of, stand_in
+from sophon_models import HERE, small_model
+from sophon_runs import (
+    INVALID_ARGUMENT,
+    NOT_FOUND,
+    OK,
+    PICTURE_MEMORY,
+    SDK,
+    UNSUPPORTED,
+    Place,
+    modules_of,
+    stand_in,
+)
 
 from edgebuild.config.yaml import load_yaml
 from edgebuild.workspace import Workspace
@@ -18,6 +28,7 @@ AFFINE = HERE / "affine.bmodel"
 ROW = np.float32([[-1, 0, 0.5, 8]])
 FUNCTIONS = load_yaml(HERE.parent / "abi" / "functions.yaml", dict[str, list[str]])
 SOC = {"SOPHON_STUB_SOC": "1"}
+CORES = {"SOPHON_STUB_CHIP": "0x1686a200"}  # BM1688
 # Calls of which a failure ends the opening of a model, with the environment in which they are made.
 OPENING = {
     "bm_dev_getcount": {},
@@ -38,12 +49,13 @@ RUNNING = {
     "bm_mem_flush_device_mem": SOC,
     "bm_mem_invalidate_device_mem": SOC,
 }
+ON_CORES = {"bmrt_launch_tensor_multi_cores", "bm_handle_sync_from_core"}
 CANNOT_FAIL = {"bm_dev_free", "bm_free_device", "bm_mem_unmap_device_mem", "bmrt_destroy"}
 
 
-def test_every_function_that_is_called_fails_once_below() -> None:
-    named = {name for names in FUNCTIONS.values() for name in names if not name.endswith("?")}
-    assert named == OPENING.keys() | RUNNING.keys() | CANNOT_FAIL
+def test_every_function_that_is_called_fails_once_below_or_among_the_pictures() -> None:
+    named = {name.rstrip("?") for library in ("libbmrt.so.1.0", "libbmlib.so.0") for name in FUNCTIONS[library]}
+    assert named == OPENING.keys() | RUNNING.keys() | ON_CORES | CANNOT_FAIL | {PICTURE_MEMORY}
 
 
 @pytest.mark.parametrize("name", OPENING)
@@ -58,6 +70,19 @@ def test_a_call_that_fails_while_a_model_is_opened_is_named(native: Built, cache
 def test_a_call_that_fails_in_a_run_is_named(native: Built, cache: Workspace, tmp_path: Path, name: str) -> None:
     with pytest.raises(AssertionError, match=rf"code {SDK}: {name.removesuffix('_ex')}"):
         stand_in(native, cache).run(AFFINE, tmp_path, ROW, env={**RUNNING[name], "SOPHON_STUB_FAIL": name})
+
+
+@pytest.mark.parametrize("name", ON_CORES)
+def test_a_call_that_fails_on_a_chip_of_several_cores_is_named(
+    native: Built, cache: Workspace, tmp_path: Path, name: str
+) -> None:
+    model = tmp_path / "affine.bmodel"
+    model.write_bytes(small_model("affine", "bm1688", cache))
+    place = stand_in(native, cache)
+    (run,) = place.run(model, tmp_path, ROW, env=CORES).runs
+    assert run.popitem()[1].tolist() == (2 * ROW + 1).tolist()
+    with pytest.raises(AssertionError, match=rf"code {SDK}: {name.removesuffix('_multi_cores')}"):
+        place.run(model, tmp_path, ROW, env={**CORES, "SOPHON_STUB_FAIL": name})
 
 
 def test_of_a_failure_to_wait_for_the_device_every_open_run_is_told(
@@ -94,11 +119,13 @@ def test_the_contract_holds_on_the_stand_in(native: Built, cache: Workspace, env
     [
         (("network", "affine"), OK, ""),
         (("network", "other"), INVALID_ARGUMENT, "option network: no network named 'other'; known: affine"),
+        (("pictures", "vpp"), OK, ""),
+        (("pictures", "gpu"), INVALID_ARGUMENT, "option pictures: expected auto, vpp or cpu, found 'gpu'"),
         (("cores", "0"), UNSUPPORTED, "option cores: this chip or its runtime has one core"),
         (("cores", "0,"), INVALID_ARGUMENT, "option cores: expected core numbers as 0 or 0,1, found '0,'"),
         (("cores", "0,0"), INVALID_ARGUMENT, "found '0,0'"),
         (("cores", ""), INVALID_ARGUMENT, "found ''"),
-        (("batch", "4"), INVALID_ARGUMENT, "no option named 'batch'; known: network, cores"),
+        (("batch", "4"), INVALID_ARGUMENT, "no option named 'batch'; known: network, cores, pictures"),
     ],
 )
 def test_options_are_checked(native: Built, cache: Workspace, options: tuple[str, str], code: int, says: str) -> None:

@@ -20,7 +20,7 @@ add_executable(edgecore-gpu-check
   "${folder}/cuda.cc"
   "${folder}/device_picture.cc"
   "${folder}/jpeg.cc"
-  "${folder}/jpeg_header.cc"
+  "${PROJECT_SOURCE_DIR}/src/jpeg_header.cc"
   "${folder}/picture_plan.cc"
   "${folder}/preprocess.cc"
   "${folder}/video.cc"

@@ -1,34 +1,60 @@
-// A stand-in for libbmlib.so.0, for tests alone: one device whose memory is the heap. SOPHON_STUB_SOC=1: memory can be
-// mapped, as on the chip itself. SOPHON_STUB_CHIP: its chip id. SOPHON_STUB_FAIL: the one function that fails.
+// A stand-in for libbmlib.so.0, for tests alone: one device whose memory is the host's, in three heaps.
+// SOPHON_STUB_SOC=1: memory can be mapped, as on the chip itself. SOPHON_STUB_CHIP: its chip id.
 
-#include <cstdint>
-#include <cstdlib>
 #include <cstring>
-#include <string_view>
+#include <map>
+#include <mutex>
 
-#include "../../abi/bmlib.h"
+#include "stub.h"
 
-#define STUB_EXPORT extern "C" __attribute__((visibility("default")))
-
-namespace bm {
-struct Context {
-  int open_memories = 0;
-};
-}  // namespace bm
+using stub::bytes_at;
+using stub::fails;
+using stub::require;
 
 namespace {
 
-bool is_set(const char* name, std::string_view value) {
-  const char* found = std::getenv(name);
-  return found != nullptr && value == found;
-}
-bool fails(const char* function) { return is_set("SOPHON_STUB_FAIL", function); }
-bool is_soc() { return is_set("SOPHON_STUB_SOC", "1"); }
-char* bytes_of(const bm::DeviceMemory& memory) {
-  return reinterpret_cast<char*>(static_cast<std::uintptr_t>(memory.address));
+struct Block {
+  bm::Handle handle;
+  std::uint64_t size_bytes;
+  int heap;
+};
+
+/// The device's memory, by address: what one handle took, another may read.
+struct Memory {
+  std::mutex mutex;
+  std::map<std::uint64_t, Block> blocks;
+};
+
+Memory& memory() {
+  static auto* const kept = new Memory;
+  return *kept;
 }
 
+bool is_soc() { return stub::is_set("SOPHON_STUB_SOC", "1"); }
+
 }  // namespace
+
+STUB_EXPORT bm::DeviceMemory sophon_stub_take(bm::Handle handle, unsigned size_bytes, int heap) {
+  constexpr std::size_t kPage = 4096;
+  const std::size_t whole = (size_bytes + kPage - 1) / kPage * kPage;
+  void* const bytes = std::aligned_alloc(kPage, whole);
+  require(bytes != nullptr, "the host has memory for a device's");
+  std::memset(bytes, 0xEE, whole);  // as it comes, not as one would like it
+  const bm::DeviceMemory taken = bm::memory_at(reinterpret_cast<std::uintptr_t>(bytes), size_bytes);
+  const std::lock_guard one_at_a_time(memory().mutex);
+  memory().blocks[taken.address] = {handle, size_bytes, heap};
+  ++handle->open_memories;
+  return taken;
+}
+
+STUB_EXPORT int sophon_stub_heap_of(std::uint64_t address, std::uint64_t size_bytes) {
+  const std::lock_guard one_at_a_time(memory().mutex);
+  auto block = memory().blocks.upper_bound(address);
+  if (block == memory().blocks.begin()) return -1;
+  --block;
+  const bool is_inside = address + size_bytes <= block->first + block->second.size_bytes;
+  return is_inside ? block->second.heap : -1;
+}
 
 STUB_EXPORT bm::Status bm_dev_getcount(int* count) {
   *count = 1;
@@ -41,9 +67,10 @@ STUB_EXPORT bm::Status bm_dev_request(bm::Handle* handle, int) {
   return bm::kSuccess;
 }
 
-/// A caller that leaks device memory would not notice on a box until it is full: here the process ends.
+/// A caller that leaks would not notice on a box until it is full.
 STUB_EXPORT void bm_dev_free(bm::Handle handle) {
-  if (handle->open_memories != 0) std::abort();
+  require(handle->open_memories == 0, "memory goes back before its device");
+  require(handle->open_images == 0, "images go before their device");
   delete handle;
 }
 
@@ -59,35 +86,46 @@ STUB_EXPORT bm::Status bm_get_misc_info(bm::Handle, bm::MiscInfo* info) {
   return fails("bm_get_misc_info") ? bm::kFailure : bm::kSuccess;
 }
 
-STUB_EXPORT bm::Status bm_malloc_device_byte(bm::Handle handle, bm::DeviceMemory* memory, unsigned size_bytes) {
+STUB_EXPORT bm::Status bm_malloc_device_byte(bm::Handle handle, bm::DeviceMemory* taken, unsigned size_bytes) {
   if (fails("bm_malloc_device_byte")) return bm::kNoMemory;
-  *memory = {};
-  memory->address = reinterpret_cast<std::uintptr_t>(std::calloc(1, size_bytes));
-  memory->size_bytes = size_bytes;
-  ++handle->open_memories;
+  *taken = sophon_stub_take(handle, size_bytes, 0);
   return bm::kSuccess;
 }
 
-STUB_EXPORT void bm_free_device(bm::Handle handle, bm::DeviceMemory memory) {
+STUB_EXPORT bm::Status bm_malloc_device_byte_heap_mask(bm::Handle handle, bm::DeviceMemory* taken, int heaps,
+                                                       unsigned size_bytes) {
+  require(heaps > 0 && heaps < 8, "heap masks have bits 0 to 2");
+  if (fails("bm_malloc_device_byte_heap_mask")) return bm::kNoMemory;
+  *taken = sophon_stub_take(handle, size_bytes, (heaps & 1) != 0 ? 0 : (heaps & 2) != 0 ? 1 : 2);
+  return bm::kSuccess;
+}
+
+STUB_EXPORT void bm_free_device(bm::Handle handle, bm::DeviceMemory taken) {
+  const std::lock_guard one_at_a_time(memory().mutex);
+  const auto block = memory().blocks.find(taken.address);
+  require(block != memory().blocks.end() && block->second.handle == handle, "memory goes back once, to its own handle");
+  memory().blocks.erase(block);
   --handle->open_memories;
-  std::free(bytes_of(memory));
+  std::free(bytes_at(taken.address));
 }
 
 STUB_EXPORT bm::Status bm_memcpy_s2d_partial(bm::Handle, bm::DeviceMemory to, void* from, unsigned size_bytes) {
+  require(sophon_stub_heap_of(to.address, size_bytes) >= 0, "copies go to memory that was taken");
   if (fails("bm_memcpy_s2d_partial") || size_bytes > to.size_bytes) return bm::kParameter;
-  std::memcpy(bytes_of(to), from, size_bytes);
+  std::memcpy(bytes_at(to.address), from, size_bytes);
   return bm::kSuccess;
 }
 
 STUB_EXPORT bm::Status bm_memcpy_d2s_partial(bm::Handle, void* to, bm::DeviceMemory from, unsigned size_bytes) {
+  require(sophon_stub_heap_of(from.address, size_bytes) >= 0, "copies come from memory that was taken");
   if (fails("bm_memcpy_d2s_partial") || size_bytes > from.size_bytes) return bm::kParameter;
-  std::memcpy(to, bytes_of(from), size_bytes);
+  std::memcpy(to, bytes_at(from.address), size_bytes);
   return bm::kSuccess;
 }
 
-STUB_EXPORT bm::Status bm_mem_mmap_device_mem(bm::Handle, bm::DeviceMemory* memory, unsigned long long* address) {
+STUB_EXPORT bm::Status bm_mem_mmap_device_mem(bm::Handle, bm::DeviceMemory* taken, unsigned long long* address) {
   if (!is_soc() || fails("bm_mem_mmap_device_mem")) return bm::kNotSupported;
-  *address = memory->address;
+  *address = taken->address;
   return bm::kSuccess;
 }
 

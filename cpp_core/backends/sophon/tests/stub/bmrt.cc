@@ -1,8 +1,8 @@
-// A stand-in for libbmrt.so.1.0, for tests alone. It knows a single network, affine: y = 2 * x + 1, whatever the file's
-// commands say, and ends the process on bytes that are no model, as the real one does.
+// A stand-in for libbmrt.so.1.0, for tests alone. It knows two networks, affine and small, of one input, and one rule:
+// y = 2 * x + 1, whatever the file's commands say, each output from the first numbers of the input. It ends the process
+// on bytes that are no model, as the real one does.
 
 #include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -10,16 +10,13 @@
 
 #include "abi/bmrt.h"
 #include "model_file.h"
-
-#define STUB_EXPORT extern "C" __attribute__((visibility("default")))
+#include "stub.h"
 
 using edgecore::abi::Code;
 using edgecore::abi::Error;
 using edgecore::sophon::ModelFacts;
 using edgecore::sophon::TensorFacts;
-
-// From the stand-in for libbmlib.
-extern "C" bm::Status bm_get_chipid(bm::Handle handle, unsigned* chip_id);
+using stub::fails;
 
 namespace bm {
 
@@ -61,10 +58,7 @@ struct Runtime {
 
 namespace {
 
-bool fails(const char* function) {
-  const char* chosen = std::getenv("SOPHON_STUB_FAIL");
-  return chosen != nullptr && std::string_view(chosen) == function;
-}
+bool is_known(std::string_view network) { return network == "affine" || network == "small"; }
 
 float* floats_of(const bm::Tensor& tensor) {
   return reinterpret_cast<float*>(static_cast<std::uintptr_t>(tensor.memory.address));
@@ -111,25 +105,31 @@ STUB_EXPORT bool bmrt_load_bmodel_data(bm::Runtime* runtime, const void* data, s
   unsigned chip_id = 0;
   if (bm_get_chipid(runtime->handle, &chip_id) != bm::kSuccess) return false;
   if (edgecore::sophon::check_chip(runtime->model.chip, chip_id, &error) != Code::kOk) return false;
-  if (fails("bmrt_load_bmodel_data") || runtime->model.networks.front().name != "affine") return false;
+  const auto& network = runtime->model.networks.front();
+  if (fails("bmrt_load_bmodel_data") || !is_known(network.name) || network.inputs.size() != 1) return false;
   describe(*runtime);
   return true;
 }
 
 STUB_EXPORT const bm::NetworkInfo* bmrt_get_network_info(bm::Runtime* runtime, const char* name) {
-  return !fails("bmrt_get_network_info") && std::string_view(name) == "affine" ? &runtime->info : nullptr;
+  return !fails("bmrt_get_network_info") && is_known(name) ? &runtime->info : nullptr;
 }
 
 STUB_EXPORT bool bmrt_launch_tensor_ex(bm::Runtime* runtime, const char*, const bm::Tensor* in, int in_count,
                                        bm::Tensor* out, int out_count, bool user_mem, bool) {
-  if (fails("bmrt_launch_tensor_ex") || !user_mem || in_count != 1 || out_count != 1) return false;
-  const std::size_t count = runtime->inputs.bytes.front() / sizeof(float);
-  for (std::size_t i = 0; i < count; ++i) floats_of(out[0])[i] = 2.0F * floats_of(in[0])[i] + 1.0F;
+  const auto outputs = static_cast<int>(runtime->outputs.bytes.size());
+  if (fails("bmrt_launch_tensor_ex") || !user_mem || in_count != 1 || out_count != outputs) return false;
+  const std::size_t numbers = runtime->inputs.bytes.front() / sizeof(float);
+  for (std::size_t at = 0; at < runtime->outputs.bytes.size(); ++at) {
+    const std::size_t count = runtime->outputs.bytes[at] / sizeof(float);
+    for (std::size_t i = 0; i < count; ++i) floats_of(out[at])[i] = 2.0F * floats_of(in[0])[i % numbers] + 1.0F;
+  }
   return true;
 }
 
 STUB_EXPORT bool bmrt_launch_tensor_multi_cores(bm::Runtime* runtime, const char* network, const bm::Tensor* in,
                                                 int in_count, bm::Tensor* out, int out_count, bool user_mem,
                                                 bool user_store_mode, const int*, int) {
+  if (fails("bmrt_launch_tensor_multi_cores")) return false;
   return bmrt_launch_tensor_ex(runtime, network, in, in_count, out, out_count, user_mem, user_store_mode);
 }

@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-namespace edgecore::tensorrt {
+namespace edgecore {
 namespace {
 
 // Markers: ITU-T T.81, table B.1.
@@ -60,4 +60,4 @@ JpegColor jpeg_color(const std::uint8_t* bytes, std::size_t size) noexcept {
   return JpegColor::kNoJpeg;
 }
 
-}  // namespace edgecore::tensorrt
+}  // namespace edgecore

@@ -1,10 +1,11 @@
-// What a JPEG says of its colours: nvJPEG takes three components for YCbCr, whatever they are.
+// What a JPEG says of its colours: hardware decoders take three components for YCbCr, whatever they are. Compiled into
+// the modules that need it.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
-namespace edgecore::tensorrt {
+namespace edgecore {
 
 enum class JpegColor { kNoJpeg, kYcbcrOrGray, kOther };
 
@@ -12,4 +13,4 @@ enum class JpegColor { kNoJpeg, kYcbcrOrGray, kOther };
 /// Source: libjpeg, jdapimin.c, default_decompress_parms().
 JpegColor jpeg_color(const std::uint8_t* bytes, std::size_t size) noexcept;
 
-}  // namespace edgecore::tensorrt
+}  // namespace edgecore
