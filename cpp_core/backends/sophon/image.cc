@@ -5,14 +5,19 @@
 #include "runtime.h"
 
 namespace edgecore::sophon {
+namespace {
 
 using abi::Code;
 using module::fail;
 
+// SOPHONSDK's SONAME, and the plain name that BMNNSDK2 has.
+constexpr std::initializer_list<const char*> kNames = {"libbmcv.so.0", "libbmcv.so"};
+
+}  // namespace
+
 Code open_image_library(ImageLibrary& library, abi::Error* error) noexcept {
   std::string reasons;
-  // SOPHONSDK's SONAME, and the plain name of BMNNSDK2.
-  void* opened = open_library("EDGECORE_BMCV", {"libbmcv.so.0", "libbmcv.so"}, reasons);
+  void* opened = open_library("EDGECORE_BMCV", kNames, reasons);
   if (opened == nullptr) {
     return fail(error, Code::kNotFound,
                 "libbmcv cannot be opened, and without it the CPU decodes JPEG and makes pictures ready: %s; install "

@@ -13,6 +13,9 @@ namespace {
 using abi::Code;
 using module::fail;
 
+// SOPHONSDK's SONAME, and the plain name that BMNNSDK2 has.
+constexpr std::initializer_list<const char*> kNames = {"libbmrt.so.1.0", "libbmrt.so"};
+
 /// In libbmrt and in what it needs: so libbmlib is the very one that libbmrt works with, whatever its name
 /// (libbmlib.so.0, in older SDKs libbmlib.so).
 const char* resolve(void* library, bm::Api& lib, bm::RuntimeApi& rt) {
@@ -62,8 +65,7 @@ const char* meaning(bm::Status status) {
 
 Code open_libraries(Libraries& libraries, abi::Error* error) noexcept {
   std::string reasons;
-  // SOPHONSDK's SONAME, and the plain name that BMNNSDK2 has.
-  void* library = open_library("EDGECORE_BMRT", {"libbmrt.so.1.0", "libbmrt.so"}, reasons);
+  void* library = open_library("EDGECORE_BMRT", kNames, reasons);
   if (library == nullptr) {
     return fail(
         error, Code::kNotFound,

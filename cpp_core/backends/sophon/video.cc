@@ -108,7 +108,8 @@ class VideoDecoder final : public abi::Decoder {
 
   Code fail_waiting(Error* error) const noexcept {
     return fail(error, Code::kSdk,
-                "the video engine has done nothing for two seconds; %d of its pictures are kept, and it has room for %d",
+                "the video engine has done nothing for two seconds; %d of its pictures are kept, and it has room for "
+                "%d",
                 kept_, kKeptPictures);
   }
 

@@ -13,6 +13,10 @@ namespace {
 using abi::Code;
 using module::fail;
 
+// The SONAME, as libbmcv's beside it has it (from memory), and the file's name.
+constexpr std::initializer_list<const char*> kNames = {"libbmvideo.so.0", "libbmvideo.so"};
+constexpr std::initializer_list<const char*> kBm1688Names = {"libbmvd.so"};
+
 struct Wish {
   bm::VideoCodec codec;
   int board;
@@ -200,8 +204,7 @@ Code open_video_session(const Device& device, std::int32_t index, bm::VideoCodec
                         std::unique_ptr<VideoSession>& session, abi::Error* error) noexcept {
   const bool is_bm1688 = device.chip_id() == bm::kChipBm1688;
   std::string reasons;
-  void* library = is_bm1688 ? open_library("EDGECORE_BMVIDEO", {"libbmvd.so"}, reasons)
-                            : open_library("EDGECORE_BMVIDEO", {"libbmvideo.so.0", "libbmvideo.so"}, reasons);
+  void* library = open_library("EDGECORE_BMVIDEO", is_bm1688 ? kBm1688Names : kNames, reasons);
   if (library == nullptr) {
     return fail(error, Code::kNotFound,
                 "%s cannot be opened, and without it the CPU decodes video: %s; install the SDK's multimedia part on "

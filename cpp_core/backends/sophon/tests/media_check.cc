@@ -1,7 +1,7 @@
 // edgecore-sophon-media MODULES FOLDER WHAT [PICTURES]: pictures through the seam, on the stand-ins, whose device
-// memory the host can read. WHAT: a model whose input is a picture, into which host pictures and JPEGs go, with PICTURES
-// as the engine's option; or h264, h265. FOLDER: for files. A line a case: "NAME levels L to_device N BYTES to_host N
-// BYTES", L being the largest difference from the core's preprocess(), or "NAME error CODE TEXT".
+// memory the host can read. WHAT: a model whose input is a picture, into which host pictures and JPEGs go, with
+// PICTURES as the engine's option; or h264, h265. FOLDER: for files. A line a case: "NAME levels L to_device N BYTES
+// to_host N BYTES", L being the largest difference from the core's preprocess(), or "NAME error CODE TEXT".
 // See test_sophon_media.py.
 #include <algorithm>
 #include <cmath>

@@ -1,5 +1,5 @@
-// A stand-in for the VPU decoder's library, for tests alone, in the dialect that SOPHON_STUB_DIALECT chooses: 1 BMVidDec*
-// (libbmvideo up to 23.10.01), 2 bmvpu_dec_* (from 24.04.01 on), 3 bmvpu_dec_* of BM1688's libbmvd.
+// A stand-in for the VPU decoder's library, for tests alone, in the dialect that SOPHON_STUB_DIALECT chooses: 1
+// BMVidDec* (libbmvideo up to 23.10.01), 2 bmvpu_dec_* (from 24.04.01 on), 3 bmvpu_dec_* of BM1688's libbmvd.
 //
 // What it decodes is no video: an access unit is a Header and the picture's NV12 bytes. It behaves like one: a picture
 // comes out when the next access unit has come in, none while as many as its user may keep are kept, and then soon
@@ -126,7 +126,8 @@ int remove(bm::VideoDecoder* decoder) {
 }
 
 int decode(bm::VideoDecoder* decoder, const bm::VideoPacket& packet) {
-  require(packet.header == nullptr && packet.extra == nullptr && packet.end_of_stream == 0, "packets are Annex B alone");
+  const bool is_plain = packet.header == nullptr && packet.extra == nullptr && packet.end_of_stream == 0;
+  require(is_plain, "packets are Annex B alone");
   require(!decoder->is_flushed, "nothing follows the end");
   stub::PacketHeader header{};
   if (packet.size_bytes < sizeof header) return kFailure;
