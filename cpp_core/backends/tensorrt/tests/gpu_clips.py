@@ -47,41 +47,30 @@ def expect(frames: Iterable[av.VideoFrame]) -> list[tuple[int, int]]:
     return [(microseconds(frame.pts, frame.time_base), planes_crc(frame)) for frame in frames]
 
 
-def as_stored(video: Path, stem: Path) -> list[av.VideoFrame]:
-    """The file's own H.264, whole; its first frames for the rest."""
+def save_stored(video: Path, stem: Path, to_byte_stream: str) -> list[av.VideoFrame]:
+    """What the file holds, and its pictures."""
     with av.open(str(video)) as container:
         frames = list(container.decode(video=0))
     with av.open(str(video)) as container:
         stream = container.streams.video[0]
-        annex_b = av.bitstream.BitStreamFilterContext("h264_mp4toannexb", stream)
+        annex_b = av.bitstream.BitStreamFilterContext(to_byte_stream, stream)
         packets = [out for packet in container.demux(stream) for out in annex_b.filter(packet) if out.size]
-    save_clip(stem.with_name(stem.name + ".h264"), packets, expect(frames))
-    return frames[:PICTURES]
+    save_clip(stem, packets, expect(frames))
+    return frames
 
 
 def as_h265(frames: list[av.VideoFrame], stem: Path) -> None:
     """Encoded anew, with pictures that refer to later ones; what is expected is FFmpeg's reading of that."""
-    encoder = av.CodecContext.create("libx265", "w")
-    encoder.width, encoder.height, encoder.pix_fmt = frames[0].width, frames[0].height, "yuv420p"
-    encoder.time_base = frames[0].time_base
-    encoder.framerate = fractions.Fraction(25)
-    encoder.options = {"x265-params": "log-level=none:bframes=3", "preset": "fast"}
-    packets = [packet for frame in [*frames, None] for packet in encoder.encode(frame)]
-    decoder = av.CodecContext.create("hevc", "r")
-    decoded = [frame for packet in [*packets, None] for frame in decoder.decode(packet)]
-    for packet in packets:
-        packet.time_base = encoder.time_base
-    for frame in decoded:
-        frame.time_base = encoder.time_base
-    save_clip(stem.with_name(stem.name + ".h265"), packets, expect(decoded))
-    with av.open(str(stem.with_name(stem.name + ".h265.mp4")), "w") as container:
+    video = stem.with_name(stem.name + ".h265.mp4")
+    with av.open(str(video), "w") as container:
         stream = container.add_stream("libx265", rate=25)
-        stream.width, stream.height, stream.pix_fmt = encoder.width, encoder.height, encoder.pix_fmt
-        stream.options = encoder.options
-        for number, frame in enumerate([*frames, None]):
-            if frame is not None:
-                frame.pts, frame.time_base = number, fractions.Fraction(1, 25)
+        stream.width, stream.height, stream.pix_fmt = frames[0].width, frames[0].height, "yuv420p"
+        stream.options = {"x265-params": "log-level=none:bframes=3", "preset": "fast"}
+        for number, frame in enumerate(frames):
+            frame.pts, frame.time_base = number, fractions.Fraction(1, 25)
             container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    save_stored(video, stem.with_name(stem.name + ".h265"), "hevc_mp4toannexb")
 
 
 def as_jpegs(frames: list[av.VideoFrame], stem: Path) -> None:
@@ -101,7 +90,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for video in map(Path, sys.argv[2:]):
         stem = folder / video.stem
-        frames = as_stored(video, stem)
+        frames = save_stored(video, stem.with_name(stem.name + ".h264"), "h264_mp4toannexb")[:PICTURES]
         as_h265(frames, stem)
         as_jpegs(frames, stem)
 
