@@ -13,7 +13,9 @@
 #include <vector>
 
 #include "edgecore/jpeg.h"
+#include "fake_modules.h"
 #include "files.h"
+#include "h264_stream.h"
 #include "pictures.h"
 #include "scratch.h"
 
@@ -316,6 +318,22 @@ TEST_CASE("a camera that hangs up is an error behind its last picture, not the e
   const HastyCamera camera(stream);
   const Outcome outcome = play(request(camera.uri()));
   CHECK(!outcome.indices.empty());
+  REQUIRE(outcome.error);
+  CAPTURE(outcome.error->message);
+  CHECK(outcome.error->code == Code::kNotFound);
+  CHECK(outcome.error->message.find("the camera closed the stream") != std::string::npos);
+}
+
+TEST_CASE("so it is where a module decodes what the camera sends") {
+  std::vector<H264Picture> pictures(4);
+  for (std::size_t at = 0; at < pictures.size(); ++at) pictures[at].level = 100 + static_cast<int>(at);
+  pictures[1].words = "damaged";  // a network loses packets: the stream goes on
+  const HastyCamera camera(h264_raw(pictures));
+  SourceRequest wanted = request(camera.uri());
+  wanted.decoder = "fake";
+  wanted.backends = fake_modules();
+  const Outcome outcome = play(wanted);
+  CHECK(outcome.indices == std::vector<std::int64_t>{0, 1, 2});
   REQUIRE(outcome.error);
   CAPTURE(outcome.error->message);
   CHECK(outcome.error->code == Code::kNotFound);
