@@ -210,7 +210,12 @@ Code Engine::prepare(std::int32_t slot, const abi::Picture& picture, const abi::
   if (kernels_code_ != Code::kOk) return fail(error, kernels_code_, "%s", kernels_error_.text);
 
   if (Code code = chosen->prepared.reserve(gpu_, tensor.size_bytes, error); code != Code::kOk) return code;
-  const Code code = chosen->pictures.prepare(kernels_, picture, wish, chosen->stream, chosen->prepared.get(), copies_, error);
+  abi::Picture source = picture;
+  Code code = Code::kOk;
+  if (picture.place == Place::kDmaBuf) code = bring(*chosen, picture, source, error);
+  if (code == Code::kOk) {
+    code = chosen->pictures.prepare(kernels_, source, wish, chosen->stream, chosen->prepared.get(), copies_, error);
+  }
   if (code != Code::kOk) {
     settle(*chosen);
     return code;
@@ -218,6 +223,12 @@ Code Engine::prepare(std::int32_t slot, const abi::Picture& picture, const abi::
   tensor.data = chosen->prepared.data();
   *input = tensor;
   return Code::kOk;
+}
+
+Code Engine::bring(Slot& slot, const abi::Picture& picture, abi::Picture& device, Error* error) noexcept {
+  const SurfaceView* view = nullptr;
+  if (Code code = surfaces_.find(gpu_, picture, view, error); code != Code::kOk) return code;
+  return slot.pictures.bring(gpu_, *view, picture, slot.stream, device, error);
 }
 
 }  // namespace edgecore::tensorrt

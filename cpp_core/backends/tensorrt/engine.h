@@ -7,6 +7,7 @@
 #include "cuda.h"
 #include "plan.h"
 #include "preprocess.h"
+#include "surface_views.h"
 
 namespace edgecore::tensorrt {
 
@@ -57,6 +58,7 @@ class Engine final : public abi::Engine {
   abi::Code place_inputs(Slot& slot, const abi::Tensor* in, std::vector<void*>& addresses, abi::Error* error) noexcept;
   abi::Code place_outputs(Slot& slot, std::vector<void*>& addresses, abi::Error* error) noexcept;
   void settle(const Slot& slot) noexcept;
+  abi::Code bring(Slot& slot, const abi::Picture& picture, abi::Picture& device, abi::Error* error) noexcept;
   abi::Code fetch_outputs(Slot& slot, abi::Error* error) noexcept;
 
   Library& library_;
@@ -67,6 +69,7 @@ class Engine final : public abi::Engine {
   abi::Code kernels_code_ = abi::Code::kInternal;  // of the one attempt to load them
   abi::Error kernels_error_;
   bool kernels_tried_ = false;
+  SurfaceViews surfaces_;
   std::vector<Slot> slots_;
   abi::CopyCounts copies_;
 };

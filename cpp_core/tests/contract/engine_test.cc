@@ -14,7 +14,7 @@ namespace edgecore::contract {
 namespace {
 
 TEST_CASE("a model says what goes in and what comes out") {
-  for (const std::string& name : backends()) {
+  for (const std::string& name : engine_backends()) {
     CAPTURE(name);
     const Engine engine = open_affine(name);
     REQUIRE(engine.inputs().size() == 1);
@@ -28,7 +28,7 @@ TEST_CASE("a model says what goes in and what comes out") {
 }
 
 TEST_CASE("y = 2 * x + 1, run after run") {
-  for (const std::string& name : backends()) {
+  for (const std::string& name : engine_backends()) {
     CAPTURE(name);
     Engine engine = open_affine(name);
     CHECK(row_of(run(engine, kX)) == kY);
@@ -38,7 +38,7 @@ TEST_CASE("y = 2 * x + 1, run after run") {
 }
 
 TEST_CASE("inputs of another count, type or shape are refused and the engine goes on") {
-  for (const std::string& name : backends()) {
+  for (const std::string& name : engine_backends()) {
     CAPTURE(name);
     Engine engine = open_affine(name);
     const Row row = kX;
@@ -62,7 +62,7 @@ TEST_CASE("inputs of another count, type or shape are refused and the engine goe
 }
 
 TEST_CASE("the module itself refuses inputs of another count, type, shape or size, with or without room for the reason") {
-  for (const std::string& name : backends()) {
+  for (const std::string& name : engine_backends()) {
     CAPTURE(name);
     const RawEngine engine = open_raw_affine(name);
     Row row = kX;
@@ -98,7 +98,7 @@ TEST_CASE("the module itself refuses inputs of another count, type, shape or siz
 }
 
 TEST_CASE("outputs stay valid until the next run, whatever becomes of the input and of other engines") {
-  for (const std::string& name : backends()) {
+  for (const std::string& name : engine_backends()) {
     CAPTURE(name);
     Engine one = open_affine(name);
     Engine other = open_affine(name);
@@ -112,7 +112,7 @@ TEST_CASE("outputs stay valid until the next run, whatever becomes of the input 
 }
 
 TEST_CASE("an engine may be moved") {
-  for (const std::string& name : backends()) {
+  for (const std::string& name : engine_backends()) {
     CAPTURE(name);
     Engine first = open_affine(name);
     Engine second = std::move(first);
@@ -121,7 +121,7 @@ TEST_CASE("an engine may be moved") {
 }
 
 TEST_CASE("engines run side by side, one thread each") {
-  for (const std::string& name : backends()) {
+  for (const std::string& name : engine_backends()) {
     CAPTURE(name);
     std::array<int, 2> right{};
     const auto work = [](Engine& engine, float x, int& count) {

@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 
 #include "contract.h"
+#include "edgecore/decoder.h"
 
 namespace edgecore::contract {
 namespace {
@@ -58,8 +59,30 @@ TEST_CASE("a module keeps its C++ runtime to itself") {
   }
 }
 
-TEST_CASE("a missing model is not found, with or without room for the reason") {
+TEST_CASE("a module that brings no model to the suite says of every model that it runs none, and decodes") {
   for (const std::string& name : backends()) {
+    if (has_model(name)) continue;
+    CAPTURE(name);
+    for (const std::string& bytes : garbage()) {
+      const ModelFile file(bytes);
+      const Answer answer = open_raw(name, file.path());
+      check_refused(answer);
+      CHECK(answer.code == Code::kUnsupported);
+    }
+    const Result<Backend> backend = open_backend(name, places().modules);
+    REQUIRE_MESSAGE(backend.ok(), backend.error().message);
+    CHECK_FALSE(backend->check_model(name).ok());
+    int decoders = 0;
+    for (const Codec codec : {Codec::kJpeg, Codec::kH264, Codec::kH265}) {
+      const Result<Decoder> decoder = backend->open_decoder(codec, 0);
+      if (decoder.ok()) ++decoders;
+    }
+    CHECK(decoders >= 1);
+  }
+}
+
+TEST_CASE("a missing model is not found, with or without room for the reason") {
+  for (const std::string& name : engine_backends()) {
     CAPTURE(name);
     const Answer answer = open_raw(name, "/nonexistent/model");
     check_refused(answer);
@@ -74,14 +97,14 @@ TEST_CASE("a missing model is not found, with or without room for the reason") {
 }
 
 TEST_CASE("a folder in place of a model is an error") {
-  for (const std::string& name : backends()) {
+  for (const std::string& name : engine_backends()) {
     CAPTURE(name);
     check_refused(open_raw(name, std::filesystem::temp_directory_path()));
   }
 }
 
 TEST_CASE("bytes that are no model are corrupt") {
-  for (const std::string& name : backends()) {
+  for (const std::string& name : engine_backends()) {
     for (const std::string& bytes : garbage()) {
       CAPTURE(name);
       CAPTURE(bytes.size());
@@ -94,7 +117,7 @@ TEST_CASE("bytes that are no model are corrupt") {
 }
 
 TEST_CASE("a model that breaks off is corrupt") {
-  for (const std::string& name : backends()) {
+  for (const std::string& name : engine_backends()) {
     CAPTURE(name);
     const std::string whole = read_file(affine_model(name));
     for (const std::size_t percent : {1U, 10U, 25U, 50U, 75U, 90U, 99U}) {
@@ -108,7 +131,7 @@ TEST_CASE("a model that breaks off is corrupt") {
 }
 
 TEST_CASE("an option nobody knows is refused by name") {
-  for (const std::string& name : backends()) {
+  for (const std::string& name : engine_backends()) {
     CAPTURE(name);
     const Answer answer = open_raw(name, affine_model(name), {{"no_such_option", "1"}});
     check_refused(answer);

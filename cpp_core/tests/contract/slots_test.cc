@@ -8,7 +8,7 @@ namespace edgecore::contract {
 namespace {
 
 TEST_CASE("every slot gives its own run's numbers, whatever the order they are waited for in") {
-  for (const std::string& name : backends()) {
+  for (const std::string& name : engine_backends()) {
     CAPTURE(name);
     Engine engine = open_affine(name);
     REQUIRE(engine.depth() >= 1);
@@ -32,7 +32,7 @@ TEST_CASE("every slot gives its own run's numbers, whatever the order they are w
 }
 
 TEST_CASE("outputs of a slot stay until its next submit, whatever the other slots do") {
-  for (const std::string& name : backends()) {
+  for (const std::string& name : engine_backends()) {
     CAPTURE(name);
     Engine engine = open_affine(name);
     if (engine.depth() < 2) continue;
@@ -47,7 +47,7 @@ TEST_CASE("outputs of a slot stay until its next submit, whatever the other slot
 }
 
 TEST_CASE("an engine may go away with a run open") {
-  for (const std::string& name : backends()) {
+  for (const std::string& name : engine_backends()) {
     CAPTURE(name);
     Engine engine = open_affine(name);
     REQUIRE(engine.submit(0, {view(kX)}).ok());
@@ -55,7 +55,7 @@ TEST_CASE("an engine may go away with a run open") {
 }
 
 TEST_CASE("the module itself refuses a submit of another shape, and the slot goes on") {
-  for (const std::string& name : backends()) {
+  for (const std::string& name : engine_backends()) {
     CAPTURE(name);
     const RawEngine engine = open_raw_affine(name);
     Row row = kX;
@@ -75,7 +75,7 @@ TEST_CASE("the module itself refuses a submit of another shape, and the slot goe
 }
 
 TEST_CASE("a picture for a model that takes none is not supported, with or without room for the reason") {
-  for (const std::string& name : backends()) {
+  for (const std::string& name : engine_backends()) {
     CAPTURE(name);
     const RawEngine engine = open_raw_affine(name);
     std::array<unsigned char, 16> samples{};
@@ -99,7 +99,7 @@ TEST_CASE("a picture for a model that takes none is not supported, with or witho
 }
 
 TEST_CASE("a codec that nobody knows is not supported") {
-  for (const std::string& name : backends()) {
+  for (const std::string& name : engine_backends()) {
     CAPTURE(name);
     abi::Backend* const backend = entry_point(name)(abi::kVersion, nullptr);
     REQUIRE(backend != nullptr);
@@ -115,7 +115,7 @@ TEST_CASE("a codec that nobody knows is not supported") {
 }
 
 TEST_CASE("a good model passes its check, and so it does again") {
-  for (const std::string& name : backends()) {
+  for (const std::string& name : engine_backends()) {
     CAPTURE(name);
     const Result<Backend> backend = open_backend(name, places().modules);
     REQUIRE_MESSAGE(backend.ok(), backend.error().message);
@@ -127,7 +127,7 @@ TEST_CASE("a good model passes its check, and so it does again") {
 }
 
 TEST_CASE("where the vendor's loader may end the process, garbage and what breaks off do not get there") {
-  for (const std::string& name : backends()) {
+  for (const std::string& name : engine_backends()) {
     CAPTURE(name);
     const Result<Backend> backend = open_backend(name, places().modules);
     REQUIRE_MESSAGE(backend.ok(), backend.error().message);

@@ -45,7 +45,7 @@ inline constexpr unsigned kStreamNonBlocking = 1;   // CU_STREAM_NON_BLOCKING: n
 inline constexpr unsigned kEventDefault = 0;
 inline constexpr unsigned kEventDisableTiming = 2;
 
-enum MemoryType : unsigned { kHostMemory = 1, kDeviceMemory = 2 };  // CUmemorytype
+enum MemoryType : unsigned { kHostMemory = 1, kDeviceMemory = 2, kArrayMemory = 3 };  // CUmemorytype
 
 /// CUDA_MEMCPY2D (its v2 layout).
 struct Copy2D {

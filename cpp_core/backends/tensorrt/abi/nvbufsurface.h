@@ -11,6 +11,7 @@ namespace edgecore::nvbuf {
 
 inline constexpr std::size_t kMaxPlanes = 4;
 inline constexpr char kSoname[] = "libnvbufsurface.so";
+inline constexpr char kTransformSoname[] = "libnvbufsurftransform.so";
 
 enum ColorFormat : std::int32_t {
   kGray8 = 1,
@@ -81,6 +82,18 @@ struct CreateParams {
   MemoryType memory_type;
 };
 
+/// Source and order: the same reference, "NvBufSurfTransform Types"; read alike in three public copies of R32's and R35's
+/// header. Rectangles are optional: which of the fields count is in `flags`.
+struct TransformParams {
+  std::uint32_t flags;
+  std::int32_t flip;
+  std::int32_t filter;
+  void* source_rectangles;
+  void* target_rectangles;
+};
+inline constexpr std::uint32_t kTransformFilter = 1 << 2;  // `filter` counts; 0 is the nearest sample
+
+static_assert(sizeof(TransformParams) == 32 && offsetof(TransformParams, source_rectangles) == 16);
 static_assert(sizeof(PlaneParams) == 232 && offsetof(PlaneParams, reserved) == 104);
 static_assert(sizeof(MappedAddress) == 72);
 static_assert(sizeof(SurfaceParams) == 384 && offsetof(SurfaceParams, dma_fd) == 24 &&
@@ -96,5 +109,8 @@ using FromFd = int (*)(int dma_fd, void** surface);
 using Map = int (*)(Surface* surface, int index, int plane, MapFlags flags);
 using UnMap = int (*)(Surface* surface, int index, int plane);
 using SyncForCpu = int (*)(Surface* surface, int index, int plane);
+using MapEglImage = int (*)(Surface* surface, int index);  // into SurfaceParams::mapped.egl_image
+using UnMapEglImage = int (*)(Surface* surface, int index);
+using Transform = int (*)(Surface* source, Surface* target, TransformParams* how);  // 0 or a negative reason
 
 }  // namespace edgecore::nvbuf

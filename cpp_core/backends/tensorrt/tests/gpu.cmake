@@ -23,6 +23,8 @@ add_executable(edgecore-gpu-check
   "${PROJECT_SOURCE_DIR}/src/jpeg_header.cc"
   "${folder}/picture_plan.cc"
   "${folder}/preprocess.cc"
+  "${folder}/surface.cc"
+  "${folder}/surface_views.cc"
   "${folder}/video.cc"
 )
 edgecore_add_device_code(edgecore-gpu-check 10)

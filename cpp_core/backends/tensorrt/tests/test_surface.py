@@ -1,11 +1,19 @@
-"""Our view of NvBufSurface against NVIDIA's own library, in system memory: no GPU and no driver is needed for that."""
+"""Pictures in NvBufSurfaces: our view of them against NVIDIA's own library, in system memory, which needs no GPU and no
+driver; and as input of an engine, on stand-ins for a Jetson's libraries.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 from pathlib import Path
 
+import onnx
 import pytest
+from make_plan import make_plan
+from tensorrt_boxes import V8_5, V10_3, V10_15, Box, Release, Told, as_account
+from test_tensorrt_faults import fail_calls
 
 from edgebuild.config.yaml import load_yaml
 from edgebuild.digest import digest_of
@@ -17,6 +25,9 @@ from tests.e2e.fixtures import Built
 
 _LOCK = Path(__file__).with_name("surface.lock")
 _LIBRARIES = ("nvidia/deepstream_videodecode/_libs", "nvidia/cu13/lib")
+LEFT_TO_CPU = 3  # exit of edgecore-surface-prepare
+PICTURES = 60
+ALL = bool(os.environ.get("EDGEBUILD_LONG"))
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +60,69 @@ def test_without_the_library_it_is_named(native: Built) -> None:
     ended = check(native)
     assert ended.returncode == 2
     assert "libnvbufsurface.so cannot be opened" in ended.stdout
+
+
+def identity_plan(folder: Path, release: Release) -> Path:
+    """out = in: what an engine made of a picture comes back as it is."""
+    sides: list[str | int | None] = [1, "a", "b", "c"]
+    ports = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, sides) for name in ("in", "out")]
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Identity", ["in"], ["out"])], "same", ports[:1], ports[1:])
+    opsets = [onnx.helper.make_opsetid("", 13)]
+    model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
+    plan = folder / f"identity-{release}.plan"
+    plan.write_bytes(make_plan(model, release.number))
+    return plan
+
+
+def prepare(box: Box, release: Release, folder: Path, *, fail: int = 0, with_surfaces: bool = True) -> Told:
+    """edgecore-surface-prepare with the driver's stand-in and, if so, that of NvBufSurface."""
+    report = folder / f"account-{fail}.jsonl"
+    report.unlink(missing_ok=True)
+    stubs = box.tree / "share/edgecore/stubs"
+    folders = [stubs / release.folder, *([stubs / "nvbufsurface"] if with_surfaces else [])]
+    env = {
+        "LD_LIBRARY_PATH": ":".join(map(str, folders)),
+        "EDGECORE_STAND_IN_REPORT": str(report),
+        "EDGECORE_STAND_IN_FAIL": str(fail),
+    }
+    program = box.tree / "bin/edgecore-surface-prepare"
+    ended = box.call(program, box.tree / "lib/edgecore", release.module, identity_plan(folder, release), env=env)
+    return Told(ended, tuple(map(as_account, report.read_text().splitlines() if report.exists() else [])))
+
+
+def check_prepared(box: Box, release: Release, folder: Path) -> None:
+    told = prepare(box, release, folder)
+    assert told.ended.code == 0, told.words
+    assert f"{PICTURES} pictures, 0 differ; copies to the device: 0" in told.ended.stdout
+    (account,) = told.accounts
+    assert account.is_settled(), account
+
+
+def test_an_engine_takes_pictures_where_a_decoder_left_them(server: Box, tmp_path: Path) -> None:
+    """Pitch and block linear, bit for bit as on the CPU; buffers used again, and descriptors that come back."""
+    check_prepared(server, V10_15, tmp_path)
+
+
+def test_on_arm64_too(orin: Box, xavier: Box, tmp_path: Path) -> None:
+    for box, release in ((orin, V10_3), (xavier, V8_5)):
+        check_prepared(box, release, tmp_path)
+
+
+def test_without_nvbufsurface_such_pictures_are_left_to_the_cpu(server: Box, tmp_path: Path) -> None:
+    told = prepare(server, V10_15, tmp_path, with_surfaces=False)
+    assert told.ended.code == LEFT_TO_CPU, told.words
+    assert "the picture is in a dma-buf: libnvbufsurface.so cannot be opened" in told.ended.stdout
+    (account,) = told.accounts
+    assert account.is_settled(), account
+
+
+def test_every_call_for_such_a_picture_may_fail(server: Box, tmp_path: Path) -> None:
+    def run(number: int) -> Told:
+        return prepare(server, V10_15, tmp_path, fail=number)
+
+    failed = set(fail_calls(run, stride=1 if ALL else 60))
+    print(sorted(failed))
+    assert len(failed) > 5
+    if ALL:
+        assert {"NvBufSurfaceMapEglImage", "cuGraphicsEGLRegisterImage", "cuGraphicsResourceGetMappedEglFrame"} <= failed
+        assert {"NvBufSurfaceFromFd", "cuMemcpy2DAsync"} <= failed

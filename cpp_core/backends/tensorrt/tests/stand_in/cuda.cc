@@ -11,6 +11,7 @@
 #include "abi/cuda_driver.h"
 #include "device.h"
 #include "door.h"
+#include "egl.h"
 #include "kernels/picture_job.h"
 #include "ledger.h"
 #include "tests/host_kernels.h"
@@ -99,18 +100,25 @@ bool run_kernel(const char* name, edgecore::tensorrt::Extent grid, edgecore::ten
   return edgecore::tensorrt::run_on_host(name, grid, block, parameters);
 }
 
-/// Both ends whole, wherever they are.
+/// Both ends whole, wherever they are. Arrays are not laid out in rows.
 void copy_rows(const cuda::Copy2D& rows) {
   const auto end = [&](cuda::MemoryType type, const void* host, cuda::DevicePointer device, std::size_t pitch) {
-    if (type == cuda::kHostMemory) return static_cast<const unsigned char*>(host);
+    if (type != cuda::kDeviceMemory) return static_cast<const unsigned char*>(host);
     const std::size_t size = pitch * (rows.height - 1) + rows.width_bytes;
     return const_cast<const unsigned char*>(Device::get().bytes(reinterpret_cast<void*>(device), size, "cuMemcpy2DAsync"));
   };
   const unsigned char* source = end(rows.source_type, rows.source_host, rows.source_device, rows.source_pitch);
   auto* target = const_cast<unsigned char*>(end(rows.target_type, rows.target_host, rows.target_device, rows.target_pitch));
-  if (source == nullptr || target == nullptr) return;
+  const bool is_array = rows.source_type == cuda::kArrayMemory;
+  if (is_array && !Ledger::get().expect(kArray, rows.source_array, "cuMemcpy2DAsync")) return;
+  if (target == nullptr || (source == nullptr && !is_array)) return;
   for (std::size_t y = 0; y < rows.height; ++y) {
-    std::memcpy(target + y * rows.target_pitch, source + y * rows.source_pitch, rows.width_bytes);
+    unsigned char* const row = target + y * rows.target_pitch;
+    if (!is_array) {
+      std::memcpy(row, source + y * rows.source_pitch, rows.width_bytes);
+    } else if (!read_array(rows.source_array, y, rows.width_bytes, row)) {
+      return Ledger::get().broken("cuMemcpy2DAsync: more than the array has");
+    }
   }
 }
 
@@ -251,7 +259,8 @@ EXPORT int cuMemcpy2DAsync_v2(const cuda::Copy2D* copy, void* stream) {
   if (const int failed = begin("cuMemcpy2DAsync")) return failed;
   const Locked locked(Ledger::get().lock());
   if (!Ledger::get().expect(kStream, stream, "cuMemcpy2DAsync")) return kInvalidHandle;
-  if (copy->width_bytes > copy->source_pitch || copy->width_bytes > copy->target_pitch || copy->height == 0) {
+  const bool is_array = copy->source_type == cuda::kArrayMemory;
+  if ((!is_array && copy->width_bytes > copy->source_pitch) || copy->width_bytes > copy->target_pitch || copy->height == 0) {
     Ledger::get().broken("cuMemcpy2DAsync: no rows, or rows that are longer than their pitch");
     return kInvalidValue;
   }

@@ -21,15 +21,30 @@ Device& Device::get() {
   return *device;
 }
 
-void* Device::allocate(std::size_t size_bytes, bool is_pinned) {
+std::uintptr_t Device::take_addresses(std::size_t size_bytes) {
   if (reserve_ == 0) {
     void* reserve = mmap(nullptr, kReserve, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (reserve == MAP_FAILED) return nullptr;
+    if (reserve == MAP_FAILED) return 0;
     reserve_ = next_ = reinterpret_cast<std::uintptr_t>(reserve);
   }
   const std::size_t room = whole_pages(size_bytes) + kPage;  // a page that nobody may touch stays behind it
-  if (size_bytes == 0 || next_ + room > reserve_ + kReserve) return nullptr;
-  const std::uintptr_t address = std::exchange(next_, next_ + room);
+  if (size_bytes == 0 || next_ + room > reserve_ + kReserve) return 0;
+  return std::exchange(next_, next_ + room);
+}
+
+void* Device::adopt(unsigned char* bytes, std::size_t size_bytes) {
+  const std::uintptr_t address = take_addresses(size_bytes);
+  if (address == 0) return nullptr;
+  blocks_[address].size_bytes = size_bytes;
+  blocks_[address].lent = bytes;
+  return reinterpret_cast<void*>(address);
+}
+
+void Device::disown(void* address) { blocks_.erase(reinterpret_cast<std::uintptr_t>(address)); }
+
+void* Device::allocate(std::size_t size_bytes, bool is_pinned) {
+  const std::uintptr_t address = take_addresses(size_bytes);
+  if (address == 0) return nullptr;
   Block& block = blocks_[address];
   block.size_bytes = size_bytes;
   block.is_pinned = is_pinned;
@@ -59,7 +74,9 @@ unsigned char* Device::bytes(const void* address, std::size_t size_bytes, const 
     --block;
     const std::size_t offset = begin - block->first;
     if (offset <= block->second.size_bytes && size_bytes <= block->second.size_bytes - offset) {
-      auto* const base = block->second.is_pinned ? reinterpret_cast<unsigned char*>(block->first) : block->second.backing.get();
+      auto* const base = block->second.is_pinned         ? reinterpret_cast<unsigned char*>(block->first)
+                         : block->second.lent != nullptr ? block->second.lent
+                                                         : block->second.backing.get();
       return base + offset;
     }
   }

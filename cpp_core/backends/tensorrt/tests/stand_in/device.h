@@ -36,6 +36,9 @@ class Device {
   /// Freshly allocated memory is full of 0xA5. nullptr: none is left.
   void* allocate(std::size_t size_bytes, bool is_pinned);
   void free(void* address, bool is_pinned);
+  /// A device address for memory that is somebody else's, until disown().
+  void* adopt(unsigned char* bytes, std::size_t size_bytes);
+  void disown(void* address);
   /// The host's address of `size_bytes` at a device address (or in pinned memory); null, and a rule broken, otherwise.
   unsigned char* bytes(const void* address, std::size_t size_bytes, const char* who);
 
@@ -48,8 +51,10 @@ class Device {
     std::size_t size_bytes = 0;
     bool is_pinned = false;
     std::unique_ptr<unsigned char[]> backing;  // of device memory; pinned memory is where its address says
+    unsigned char* lent = nullptr;             // of what was adopted
   };
   void run_first(Stream& stream);
+  std::uintptr_t take_addresses(std::size_t size_bytes);  // 0: none are left
 
   std::map<std::uintptr_t, Block> blocks_;
   std::uintptr_t reserve_ = 0;  // addresses that no access is allowed to; none is given out twice

@@ -18,6 +18,7 @@ function(edgecore_add_tensorrt_stand_ins backend major)
     "${here}/branches.cc"
     "${here}/cuda.cc"
     "${here}/device.cc"
+    "${here}/egl.cc"
     "${here}/ledger.cc"
     "${here}/../host_kernels.cc"
   )

@@ -1,0 +1,190 @@
+// edgecore-v4l2-check MODULES UNITS VIDEO...: the videos one after the other as one stream, so that sizes may change in it,
+// through the module's decoder, against what FFmpeg makes of each; then the first of them again. UNITS: of each video; 0: noise
+// takes its place, in which no picture is.
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <deque>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "edgecore/backend.h"
+#include "edgecore/decoder.h"
+#include "edgecore/frame.h"
+#include "tests/units.h"
+
+extern "C" {
+#include <libavcodec/avcodec.h>
+}
+
+namespace edgecore::v4l2 {
+namespace {
+
+constexpr std::size_t kHeld = 4;  // pictures in use at a time
+
+struct Expected {
+  std::int64_t pts_us = 0;
+  std::int32_t width_px = 0, height_px = 0;
+  std::uint64_t digest = 0;
+};
+
+int fail(const char* what, const std::string& why) {
+  std::printf("%s: %s\n", what, why.c_str());
+  return 1;
+}
+
+/// Pictures of the units by FFmpeg itself, in display order.
+void expect(const std::vector<Unit>& units, std::vector<Expected>& expected) {
+  const AVCodec* codec = avcodec_find_decoder(AV_CODEC_ID_H264);
+  AVCodecContext* context = avcodec_alloc_context3(codec);
+  context->thread_count = 1;
+  avcodec_open2(context, codec, nullptr);
+  AVFrame* shown = av_frame_alloc();
+  AVPacket* packet = av_packet_alloc();
+  for (std::size_t at = 0; at <= units.size(); ++at) {
+    if (at < units.size() && av_new_packet(packet, static_cast<int>(units[at].bytes.size())) == 0) {
+      std::copy(units[at].bytes.begin(), units[at].bytes.end(), packet->data);
+      packet->pts = units[at].pts_us;
+    }
+    avcodec_send_packet(context, at < units.size() ? packet : nullptr);
+    av_packet_unref(packet);
+    while (avcodec_receive_frame(context, shown) == 0) {
+      Frame frame;
+      for (std::size_t plane = 0; plane < 3; ++plane) frame.planes[plane] = {shown->data[plane], shown->linesize[plane]};
+      frame.width_px = shown->width;
+      frame.height_px = shown->height;
+      expected.push_back({shown->pts, shown->width, shown->height, digest(frame)});
+    }
+  }
+  av_packet_free(&packet);
+  av_frame_free(&shown);
+  avcodec_free_context(&context);
+}
+
+/// NV12 as planar pictures have it, so that both have one digest.
+std::uint64_t planar_digest(const Frame& frame) {
+  if (frame.layout == PixelLayout::kPlanar) return digest(frame);
+  const auto width = static_cast<std::size_t>(frame.chroma_width_px());
+  const auto height = static_cast<std::size_t>(frame.chroma_height_px());
+  std::vector<std::uint8_t> chroma[2];
+  for (std::size_t part = 0; part < 2; ++part) {
+    for (std::size_t y = 0; y < height; ++y) {
+      const std::uint8_t* row = frame.planes[1].data + y * static_cast<std::size_t>(frame.planes[1].stride_bytes);
+      for (std::size_t x = 0; x < width; ++x) chroma[part].push_back(row[2 * x + part]);
+    }
+  }
+  Frame planar = frame;
+  planar.layout = PixelLayout::kPlanar;
+  planar.planes[1] = {chroma[0].data(), static_cast<std::int32_t>(width)};
+  planar.planes[2] = {chroma[1].data(), static_cast<std::int32_t>(width)};
+  return digest(planar);
+}
+
+class Check {
+ public:
+  explicit Check(Decoder& decoder) : decoder_(decoder) {}
+
+  /// 0 where every picture is the one expected; pictures stay held for a while, across changes of size too.
+  int run(const std::vector<Unit>& units, const std::vector<Expected>& expected) {
+    at_ = 0;
+    for (std::size_t unit = 0; unit <= units.size(); ++unit) {
+      const bool is_end = unit == units.size();
+      const Status pushed = is_end ? decoder_.push(nullptr, 0, 0)
+                                   : decoder_.push(units[unit].bytes.data(), units[unit].bytes.size(), units[unit].pts_us);
+      if (!pushed) return fail("push", pushed.error().message);
+      for (;;) {
+        Result<std::optional<Frame>> frame = decoder_.pull();
+        if (!frame) return fail("pull", frame.error().message);
+        if (!frame->has_value()) break;
+        held_.push_back(**frame);
+        if (held_.size() <= kHeld) continue;
+        if (int code = judge(expected); code != 0) return code;
+      }
+    }
+    while (!held_.empty()) {
+      if (int code = judge(expected); code != 0) return code;
+    }
+    if (at_ == expected.size()) return 0;
+    return fail("end", std::to_string(at_) + " pictures of " + std::to_string(expected.size()));
+  }
+  std::size_t pictures() const { return pictures_; }
+
+ private:
+  int judge(const std::vector<Expected>& expected) {
+    const Frame frame = held_.front();
+    held_.pop_front();
+    if (at_ == expected.size()) return fail("pull", "more pictures than expected");
+    const Expected& wanted = expected[at_++];
+    ++pictures_;
+    const Result<Frame> host = to_host(frame);
+    if (!host) return fail("download", host.error().message);
+    if (frame.place != abi::Place::kDmaBuf || frame.dma_fd < 0) return fail("picture", "it is in no dma-buf");
+    if (host->width_px != wanted.width_px || host->height_px != wanted.height_px) return fail("picture", "another size");
+    if (host->pts_us != wanted.pts_us) return fail("picture", "another time");
+    if (planar_digest(*host) == wanted.digest) return 0;
+    return fail("picture", "number " + std::to_string(at_ - 1) + " has other samples");
+  }
+
+  Decoder& decoder_;
+  std::deque<Frame> held_;
+  std::size_t at_ = 0, pictures_ = 0;
+};
+
+/// Descriptors of the stand-in's memory that are still open.
+int left_open() {
+  int count = 0;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    const std::filesystem::path target = std::filesystem::read_symlink(entry.path(), error);
+    if (target.string().find("stand-in-dma-buf") != std::string::npos) ++count;
+  }
+  return count;
+}
+
+int run(const std::string& modules, std::size_t limit, const std::vector<std::string>& videos) {
+  std::vector<Unit> units;
+  std::vector<Expected> expected;
+  std::size_t first_units = 0, first_pictures = 0;
+  std::int64_t start_us = 0;
+  for (const std::string& video : videos) {
+    std::vector<Unit> own = read_units(video, limit);
+    if (limit == 0) own.push_back({std::vector<unsigned char>(256, 0x5A), 0});
+    if (own.empty()) return fail(video.c_str(), "no H.264 in it");
+    for (Unit& unit : own) unit.pts_us += start_us;
+    expect(own, expected);
+    start_us += 3600000000;  // one after the other
+    units.insert(units.end(), own.begin(), own.end());
+    if (first_units == 0) first_units = own.size();
+    if (first_pictures == 0) first_pictures = expected.size();
+  }
+  const Result<Backend> backend = open_backend("v4l2", modules);
+  if (!backend) return fail("open", to_string(backend.error()));
+  std::printf("%s, %d devices\n", backend->runtime().c_str(), backend->device_count());
+  Result<Decoder> decoder = backend->open_decoder(Codec::kH264, 0);
+  if (!decoder) return fail("open_decoder", to_string(decoder.error()));
+  std::size_t pictures = 0;
+  {
+    Check check(*decoder);
+    if (int code = check.run(units, expected); code != 0) return code;
+    units.resize(first_units);
+    expected.resize(first_pictures);
+    if (int code = check.run(units, expected); code != 0) return code;
+    pictures = check.pictures();
+  }
+  { const Decoder gone = *std::move(decoder); }
+  if (left_open() != 0) return fail("end", std::to_string(left_open()) + " dma-bufs are still open");
+  std::printf("%zu pictures, 0 failures\n", pictures);
+  return 0;
+}
+
+}  // namespace
+}  // namespace edgecore::v4l2
+
+int main(int argc, char** argv) {
+  if (argc < 4) {
+    std::fprintf(stderr, "usage: edgecore-v4l2-check MODULES UNITS VIDEO...\n");
+    return 2;
+  }
+  return edgecore::v4l2::run(argv[1], static_cast<std::size_t>(std::atol(argv[2])), {argv + 3, argv + argc});
+}
