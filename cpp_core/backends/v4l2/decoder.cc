@@ -169,8 +169,8 @@ class Decoder final : public edgecore::abi::Decoder {
       moved = true;
       PictureBuffer& buffer = set_->buffers()[found.index];
       const bool is_empty = planes[0].used_bytes == 0;
-      // NVIDIA's plug-in marks the end by an empty picture alone.
-      is_last_seen_ = (found.flags & abi::kFlagLast) != 0 || (is_empty && is_end_told_);
+      // NVIDIA's plug-in, which has no commands, marks the end by an empty picture alone.
+      is_last_seen_ = (found.flags & abi::kFlagLast) != 0 || (is_empty && coded_.has_ended_empty());
       if (!is_empty) {
         Picture picture = set_->like();
         picture.dma_fd = buffer.memories[0].fd;
@@ -271,7 +271,8 @@ Code open_decoder(const std::vector<Node>& nodes, const edgecore::abi::DecoderSp
   if (spec.codec != Codec::kH264 && spec.codec != Codec::kH265) {
     return fail(error, Code::kUnsupported, "v4l2 decodes H.264 and H.265 alone");
   }
-  Code code = fail(error, Code::kUnsupported, "no V4L2 decoder %d", spec.device);
+  if (spec.device < 0) return fail(error, Code::kInvalidArgument, "device %d: 0 is the first", spec.device);
+  Code code = Code::kOk;
   std::int32_t left = spec.device;
   for (const Node& node : nodes) {
     auto opened = std::make_unique<Decoder>();

@@ -4,7 +4,6 @@ driver; and as input of an engine, on stand-ins for a Jetson's libraries.
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 from pathlib import Path
@@ -124,5 +123,9 @@ def test_every_call_for_such_a_picture_may_fail(server: Box, tmp_path: Path) -> 
     print(sorted(failed))
     assert len(failed) > 5
     if ALL:
-        assert {"NvBufSurfaceMapEglImage", "cuGraphicsEGLRegisterImage", "cuGraphicsResourceGetMappedEglFrame"} <= failed
+        assert {
+            "NvBufSurfaceMapEglImage",
+            "cuGraphicsEGLRegisterImage",
+            "cuGraphicsResourceGetMappedEglFrame",
+        } <= failed
         assert {"NvBufSurfaceFromFd", "cuMemcpy2DAsync"} <= failed

@@ -18,7 +18,7 @@ from edgebuild.build.sysroot import provide_sysroot
 from edgebuild.config.targets import load_sysroot, load_target
 from edgebuild.workspace import Workspace
 from tests import data
-from tests.e2e.fixtures import Built, build
+from tests.e2e.fixtures import Built
 from tests.e2e.harness import OLD_ROOT, Ended, call
 
 ROW = "jetson-orin-jp6"
@@ -115,7 +115,7 @@ def test_a_node_that_decodes_nothing_is_named(native: Built) -> None:
 
 @pytest.mark.parametrize("kind", ["NM12", SURFACES], ids=["NM12", "surfaces"])
 def test_every_call_may_fail(kind: str, native: Built, videos: tuple[Path, ...], tmp_path: Path) -> None:
-    """A typed error that names the call, or no loss: what is only asked for (crop, minimum, a command) has another way."""
+    """A typed error, or no loss: what is only asked for (crop, minimum, a command) has another way."""
     env = environment(native.tree, kind)
 
     def run(number: int) -> Told:
