@@ -3,11 +3,13 @@
 set(folder "${CMAKE_CURRENT_LIST_DIR}/..")
 
 edgecore_add_stub(tensorrt10 libnvbufsurface.so
+  "${folder}/tests/stand_in/branches.cc"
   "${folder}/tests/stand_in/ledger.cc"
   "${folder}/tests/stand_in/nvbufsurface.cc"
   STUB_FOLDER nvbufsurface
 )
 target_include_directories(${target} PRIVATE "${folder}")
+target_link_libraries(${target} PRIVATE Threads::Threads)
 edgecore_add_stub(tensorrt10 libnvbufsurftransform.so
   "${folder}/tests/stand_in/nvbufsurftransform.cc"
   STUB_FOLDER nvbufsurface
@@ -24,6 +26,7 @@ add_executable(edgecore-surface-prepare
   "${folder}/picture_plan.cc"
   "${folder}/surface.cc"
 )
+target_include_directories(edgecore-surface-prepare PRIVATE "${PROJECT_SOURCE_DIR}/src")
 target_link_libraries(edgecore-surface-prepare PRIVATE edgecore::edgecore)
 foreach(program IN ITEMS edgecore-surface-check edgecore-surface-prepare)
   edgecore_compile_options(${program})

@@ -1,7 +1,8 @@
-// edgecore-surface-prepare MODULES BACKEND PLAN: pictures in NvBufSurfaces, pitch and block linear, made into input by the
+// edgecore-surface-prepare MODULES BACKEND PLAN COUNT: pictures in NvBufSurfaces, pitch and block linear, made into input by the
 // engine and given back by PLAN (out = in, free dimensions), against the core's CPU code bit for bit. The surfaces come from
 // the libnvbufsurface that the loader finds. Exit 3: the engine leaves such pictures to the CPU; says why.
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <sys/mman.h>
 
@@ -14,7 +15,6 @@
 namespace edgecore::tensorrt {
 namespace {
 
-constexpr std::uint32_t kCases = 40;
 constexpr int kLeftToCpu = 3;
 
 /// A decoder's buffer: its owner makes it, fills it and destroys it.
@@ -61,7 +61,7 @@ class OwnersSurface {
 };
 
 Frame frame_in(const PictureCase& item, int fd) {
-  Frame frame = frame_of(item.picture);
+  Frame frame = frame_of(item);
   for (Plane& plane : frame.planes) plane.data = nullptr;
   frame.place = abi::Place::kDmaBuf;
   frame.dma_fd = fd;
@@ -110,23 +110,24 @@ class Check {
   Engine& engine_;
 };
 
-int check(Engine& engine, const nvbuf::Library& library) {
+/// count: pictures of each kind.
+int check(Engine& engine, const nvbuf::Library& library, std::uint32_t count) {
   Check check(engine);
-  // A decoder of four buffers, each used again and again: what is registered serves all its pictures.
+  // A decoder of two buffers, each used again and again: what is registered serves all its pictures.
   for (const bool is_block_linear : {false, true}) {
     const PictureCase like = make_decoded(0);
     std::vector<std::unique_ptr<OwnersSurface>> buffers;
-    for (int i = 0; i < 4; ++i) buffers.push_back(std::make_unique<OwnersSurface>(library, like, is_block_linear));
-    for (std::uint32_t round = 0; round < kCases / 4; ++round) {
+    for (int i = 0; i < 2; ++i) buffers.push_back(std::make_unique<OwnersSurface>(library, like, is_block_linear));
+    for (std::uint32_t round = 0; round < count; ++round) {
       PictureCase item = make_decoded(0);
       for (std::uint8_t& sample : item.samples) sample = static_cast<std::uint8_t>(sample + 31 * round);
-      OwnersSurface& buffer = *buffers[round % 4];
+      OwnersSurface& buffer = *buffers[round % 2];
       buffer.fill(item);
       if (!check.run(item, buffer.fd())) return check.code == Code::kUnsupported ? kLeftToCpu : 1;
     }
   }
   // A buffer for each picture: descriptors are closed, and their numbers come back for other surfaces.
-  for (std::uint32_t seed = 0; seed < kCases; ++seed) {
+  for (std::uint32_t seed = 0; seed < count; ++seed) {
     const PictureCase item = make_decoded(seed);
     const OwnersSurface buffer(library, item, seed / 2 % 2 == 1);
     if (!check.run(item, buffer.fd())) return 1;
@@ -137,7 +138,7 @@ int check(Engine& engine, const nvbuf::Library& library) {
   return 0;
 }
 
-int run(const char* modules, const char* name, const char* plan) {
+int run(const char* modules, const char* name, const char* plan, std::uint32_t count) {
   const Result<Backend> backend = open_backend(name, modules);
   if (!backend) return std::printf("%s\n", to_string(backend.error()).c_str()), 1;
   EngineRequest request;
@@ -146,7 +147,7 @@ int run(const char* modules, const char* name, const char* plan) {
   if (!engine) return std::printf("%s\n", to_string(engine.error()).c_str()), 1;
   nvbuf::Library library;
   abi::Error error;
-  if (nvbuf::open_library(library, &error) == Code::kOk) return check(*engine, library);
+  if (nvbuf::open_library(library, &error) == Code::kOk) return check(*engine, library, count);
   // Any descriptor: without the library nobody looks behind it.
   const PictureCase item = make_decoded(0);
   Check check(*engine);
@@ -158,9 +159,9 @@ int run(const char* modules, const char* name, const char* plan) {
 }  // namespace edgecore::tensorrt
 
 int main(int argc, char** argv) {
-  if (argc != 4) {
-    std::fprintf(stderr, "usage: edgecore-surface-prepare MODULES BACKEND PLAN\n");
+  if (argc != 5) {
+    std::fprintf(stderr, "usage: edgecore-surface-prepare MODULES BACKEND PLAN COUNT\n");
     return 2;
   }
-  return edgecore::tensorrt::run(argv[1], argv[2], argv[3]);
+  return edgecore::tensorrt::run(argv[1], argv[2], argv[3], static_cast<std::uint32_t>(std::atol(argv[4])));
 }

@@ -4,17 +4,13 @@ driver; and as input of an engine, on stand-ins for a Jetson's libraries.
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
 import pytest
 from make_plan import make_plan
-from tensorrt_boxes import V8_5, V10_3, V10_15, Box, Release
+from tensorrt_boxes import V8_5, V10_3, V10_15, Box, Release, Told, read_report
 
 from edgebuild.config.yaml import load_yaml
 from edgebuild.digest import digest_of
@@ -23,13 +19,16 @@ from edgebuild.model.recipe import Download
 from edgebuild.unpack import unpack_wheel
 from edgebuild.workspace import Workspace
 from tests.e2e.fixtures import Built
-from tests.e2e.harness import Ended
 
 _LOCK = Path(__file__).with_name("surface.lock")
 _LIBRARIES = ("nvidia/deepstream_videodecode/_libs", "nvidia/cu13/lib")
 LEFT_TO_CPU = 3  # exit of edgecore-surface-prepare
-PICTURES = 60
-FAULTS = range(40, 2900) if os.environ.get("EDGEBUILD_LONG") else [*range(60, 110), *range(120, 2900, 300)]
+TOLD = (
+    "NvBufSurfaceMapEglImage",
+    "cuGraphicsEGLRegisterImage",
+    "cuGraphicsResourceGetMappedEglFrame",
+    "cuMemcpy2DAsync",
+)
 
 
 @pytest.fixture(scope="session")
@@ -76,18 +75,11 @@ def identity_plan(folder: Path, release: Release) -> Path:
     return plan
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """How the program ended, which call was made to fail in it, and what its stand-ins found wrong."""
-
-    ended: Ended
-    failed: str
-    wrong: tuple[str, ...]
-
-
-def prepare(box: Box, release: Release, folder: Path, *, fail: int = 0, with_surfaces: bool = True) -> Prepared:
+def prepare(
+    box: Box, release: Release, folder: Path, count: int, *, fail: int | str = 0, with_surfaces: bool = True
+) -> Told:
     """edgecore-surface-prepare with the driver's stand-in, whose ledger that of NvBufSurface writes in, too."""
-    report = folder / f"account-{fail}.jsonl"
+    report = folder / "account.jsonl"
     report.unlink(missing_ok=True)
     stubs = box.tree / "share/edgecore/stubs"
     folders = [stubs / release.folder, *([stubs / "nvbufsurface"] if with_surfaces else [])]
@@ -96,50 +88,49 @@ def prepare(box: Box, release: Release, folder: Path, *, fail: int = 0, with_sur
         "EDGECORE_STAND_IN_REPORT": str(report),
         "EDGECORE_STAND_IN_FAIL": str(fail),
     }
-    program = box.tree / "bin/edgecore-surface-prepare"
-    ended = box.call(program, box.tree / "lib/edgecore", release.module, identity_plan(folder, release), env=env)
-    assert report.exists(), f"call {fail}: the process did not end in good order\n{ended.stdout}{ended.stderr}"
-    (account,) = map(json.loads, report.read_text().splitlines())
-    return Prepared(ended, account["failed"], (*account["broken"], *account["alive"]))
+    program = (box.tree / "bin/edgecore-surface-prepare", box.tree / "lib/edgecore", release.module)
+    plan = identity_plan(folder, release)
+    return read_report(report, box.call(*program, plan, str(count), env=env, timeout_s=600))
 
 
-def check_prepared(box: Box, release: Release, folder: Path) -> None:
-    told = prepare(box, release, folder)
-    assert told.ended.code == 0, told
-    assert f"{PICTURES} pictures, 0 differ; copies to the device: 0" in told.ended.stdout
-    assert told.wrong == ()
+def check_prepared(box: Box, release: Release, folder: Path, count: int) -> None:
+    told = prepare(box, release, folder, count)
+    assert told.ended.code == 0, told.words
+    assert f"{3 * count} pictures, 0 differ; copies to the device: 0" in told.ended.stdout
+    (account,) = told.accounts
+    assert account.is_settled(), account
 
 
 def test_an_engine_takes_pictures_where_a_decoder_left_them(server: Box, tmp_path: Path) -> None:
     """Pitch and block linear, bit for bit as on the CPU; buffers used again, and descriptors that come back."""
-    check_prepared(server, V10_15, tmp_path)
+    check_prepared(server, V10_15, tmp_path, 20)
 
 
 def test_on_arm64_too(orin: Box, xavier: Box, tmp_path: Path) -> None:
     for box, release in ((orin, V10_3), (xavier, V8_5)):
-        check_prepared(box, release, tmp_path)
+        check_prepared(box, release, tmp_path, 6)
 
 
 def test_without_nvbufsurface_such_pictures_are_left_to_the_cpu(server: Box, tmp_path: Path) -> None:
-    told = prepare(server, V10_15, tmp_path, with_surfaces=False)
-    assert told.ended.code == LEFT_TO_CPU, told
+    told = prepare(server, V10_15, tmp_path, 1, with_surfaces=False)
+    assert told.ended.code == LEFT_TO_CPU, told.words
     assert "the picture is in a dma-buf: libnvbufsurface.so cannot be opened" in told.ended.stdout
-    assert told.wrong == ()
+    (account,) = told.accounts
+    assert account.is_settled(), account
 
 
-def test_calls_for_such_a_picture_may_fail(server: Box, tmp_path: Path) -> None:
-    """An error that says which, or one of those that give back, and nobody is left to tell."""
-
-    def run(number: int) -> Prepared:
-        return prepare(server, V10_15, tmp_path, fail=number)
-
-    failed: set[str] = set()
-    with ThreadPoolExecutor(2) as pool:
-        for told in pool.map(run, FAULTS):
-            assert told.failed, "there are not so many calls: lower FAULTS"
-            assert told.wrong == (), told
-            assert told.ended.code in (0, 1, LEFT_TO_CPU), told
-            if told.ended.code != 0:
-                assert told.failed.partition("_")[0] in told.ended.stdout, told
-            failed.add(told.failed)
-    assert {"NvBufSurfaceMapEglImage", "cuGraphicsEGLRegisterImage", "cuGraphicsResourceGetMappedEglFrame"} <= failed
+def test_every_call_for_such_a_picture_may_fail(server: Box, tmp_path: Path) -> None:
+    """An error that names it, unless it gives back, and nobody is left to tell."""
+    told = prepare(server, V10_15, tmp_path, 2, fail="each")
+    assert told.ended.code == 0, told.words
+    failed: dict[str, set[int]] = {}
+    for branch in told.branches:
+        (account,) = branch.accounts
+        assert account.is_settled(), f"{account}\n{branch.words}"
+        failed.setdefault(account.failed, set()).add(branch.ended.code)
+    print(failed)
+    assert len(told.branches) == told.accounts[0].calls
+    assert {code for codes in failed.values() for code in codes} <= {0, 1, LEFT_TO_CPU}
+    assert failed["NvBufSurfaceFromFd"] == {LEFT_TO_CPU, 1}  # at the first picture, and when it was relied on
+    for call in TOLD:
+        assert failed[call] == {1}, call

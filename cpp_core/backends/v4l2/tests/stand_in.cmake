@@ -7,10 +7,11 @@ if(EDGECORE_WITH_FFMPEG)
     "${v4l2_tests}/stub/decoding.cc"
     "${v4l2_tests}/stub/film.cc"
     "${v4l2_tests}/stub/libv4l2.cc"
+    "${v4l2_tests}/../../tensorrt/tests/stand_in/branches.cc"
     "${v4l2_tests}/../../tensorrt/tests/stand_in/ledger.cc"
   )
   target_include_directories(${target} PRIVATE "${v4l2_tests}/.." "${v4l2_tests}/../../tensorrt")
-  target_link_libraries(${target} PRIVATE FFmpeg::avcodec FFmpeg::avutil)
+  target_link_libraries(${target} PRIVATE FFmpeg::avcodec FFmpeg::avutil Threads::Threads)
   set_target_properties(${target} PROPERTIES INSTALL_RPATH "$ORIGIN/../../../../lib")
 
   add_executable(edgecore-v4l2-check "${v4l2_tests}/decoder_check.cc" "${v4l2_tests}/units.cc" "${v4l2_tests}/abi_check.cc")

@@ -7,9 +7,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,20 +25,33 @@ ROW = "jetson-orin-jp6"
 KERNELS = ("NV12", "NM12", "YU12", "YM12")
 SURFACES = ""  # as on a Jetson
 UNITS = 12
-FAULT_STRIDE = 1 if os.environ.get("EDGEBUILD_LONG") else 25
+FAULT_STRIDE = 1 if os.environ.get("EDGEBUILD_LONG") else 40
+INJECTED = "Input/output error"
+HARMLESS = {
+    "ioctl 19",  # STREAMOFF, when the decoder is closed
+    "ioctl 27",  # the least number of pictures
+    "ioctl 89",  # no event yet
+    "ioctl 94",  # the visible part
+    "ioctl 96",  # a command
+}
 STUBS = "share/edgecore/stubs"
 
 
 @dataclass(frozen=True)
 class Told:
+    """lines: what the stand-in libraries wrote, of which each process that ended in good order has one of each."""
+
     ended: Ended
-    failed: tuple[str, ...]
-    broken: tuple[str, ...]
-    alive: tuple[str, ...]
+    lines: tuple[dict[str, Any], ...]
 
     @property
     def words(self) -> str:
         return self.ended.stdout + self.ended.stderr
+
+    @property
+    def wrong(self) -> list[str]:
+        """Rules broken, and what was left behind."""
+        return [each for line in self.lines if "ended" not in line for each in (*line["broken"], *line["alive"])]
 
 
 @pytest.fixture(scope="session")
@@ -55,23 +68,20 @@ def environment(tree: Path, kind: str, *, with_surfaces: bool = True) -> dict[st
 
 
 def account(ended: Ended, report: Path) -> Told:
-    """Each stand-in library of the process has written a line."""
-    lines = [json.loads(line) for line in report.read_text().splitlines()] if report.exists() else []
+    lines = tuple(json.loads(line) for line in report.read_text().splitlines()) if report.exists() else ()
     assert lines, f"the process did not end in good order: {ended.code}\n{ended.stdout}{ended.stderr}"
-    return Told(
-        ended,
-        tuple(line["failed"] for line in lines if line["failed"]),
-        tuple(rule for line in lines for rule in line["broken"]),
-        tuple(kind for line in lines for kind in line["alive"]),
-    )
+    return Told(ended, lines)
 
 
-def check(tree: Path, folder: Path, env: Mapping[str, str], *videos: Path, units: int = UNITS, fail: int = 0) -> Told:
+def check(
+    tree: Path, folder: Path, env: Mapping[str, str], *videos: Path, units: int = UNITS, fail: int | str = 0
+) -> Told:
+    """fail: the number of a call, or "each" in turn."""
     report = folder / f"account-{fail}.jsonl"
     report.unlink(missing_ok=True)
     counted = {"EDGECORE_STAND_IN_REPORT": str(report), "EDGECORE_STAND_IN_FAIL": str(fail)}
     program = tree / "bin/edgecore-v4l2-check"
-    ended = call(program, tree / "lib/edgecore", str(units), *videos, env={**env, **counted}, timeout_s=120)
+    ended = call(program, tree / "lib/edgecore", str(units), *videos, env={**env, **counted}, timeout_s=300)
     return account(ended, report)
 
 
@@ -82,7 +92,7 @@ def test_every_picture_is_ffmpegs_also_when_the_size_changes(
     told = check(native.tree, tmp_path, environment(native.tree, kind), *videos)
     assert told.ended.code == 0, told.words
     assert f"{3 * UNITS} pictures, 0 failures" in told.ended.stdout
-    assert (told.broken, told.alive) == ((), ())
+    assert told.wrong == []
 
 
 def test_a_jetsons_picture_without_its_libraries_is_not_taken_for_rows(
@@ -92,7 +102,7 @@ def test_a_jetsons_picture_without_its_libraries_is_not_taken_for_rows(
     assert told.ended.code == 1
     assert "the picture is block linear" in told.words
     assert "libnvbufsurface.so cannot be opened" in told.words
-    assert (told.broken, told.alive) == ((), ())
+    assert told.wrong == []
 
 
 def test_a_stream_without_a_picture_is_an_error_and_not_a_wait(
@@ -101,7 +111,7 @@ def test_a_stream_without_a_picture_is_an_error_and_not_a_wait(
     told = check(native.tree, tmp_path, environment(native.tree, "NV12"), videos[0], units=0)
     assert told.ended.code == 1
     assert "the stream ends before the decoder finds a picture in it" in told.words
-    assert (told.broken, told.alive) == ((), ())
+    assert told.wrong == []
 
 
 def test_a_node_that_decodes_nothing_is_named(native: Built) -> None:
@@ -113,29 +123,32 @@ def test_a_node_that_decodes_nothing_is_named(native: Built) -> None:
     assert "/dev/null (the kernel): Inappropriate ioctl for device" in record["error"]
 
 
-@pytest.mark.parametrize("kind", ["NM12", SURFACES], ids=["NM12", "surfaces"])
-def test_every_call_may_fail(kind: str, native: Built, videos: tuple[Path, ...], tmp_path: Path) -> None:
+def test_every_call_may_fail(native: Built, videos: tuple[Path, ...], tmp_path: Path) -> None:
     """A typed error, or no loss: what is only asked for (crop, minimum, a command) has another way."""
-    env = environment(native.tree, kind)
+    told = check(native.tree, tmp_path, environment(native.tree, "NM12"), *videos, units=2, fail="each")
+    assert told.ended.code == 0, told.words
+    assert told.wrong == []
+    ended = {line["at"]: line["ended"] for line in told.lines if "ended" in line}
+    failed = {line["at"]: line["failed"] for line in told.lines if "ended" not in line and line["at"] in ended}
+    assert failed.keys() == ended.keys(), "a branch that did not end in good order"
+    assert set(ended.values()) == {0, 1}
+    assert len(ended) > 100
+    harmless = {failed[at] for at, code in ended.items() if code == 0}
+    print(len(ended), "calls failed;", "of no consequence:", sorted(harmless))
+    assert harmless <= HARMLESS
+    for at, code in ended.items():
+        said = (tmp_path / f"account-each.jsonl.{at}").read_text()
+        assert code == 0 or INJECTED in said or "no V4L2 video decoder" in said, f"call {at}, {failed[at]}: {said}"
 
-    def run(number: int) -> Told:
-        return check(native.tree, tmp_path, env, *videos, units=6, fail=number)
 
-    failed: set[str] = set()
-    first = 1
-    with ThreadPoolExecutor(2) as pool:
-        while True:
-            numbers = [first, first + FAULT_STRIDE]
-            first += 2 * FAULT_STRIDE
-            found = list(pool.map(run, numbers))
-            for number, told in zip(numbers, found, strict=True):
-                assert (told.broken, told.alive) == ((), ()), f"call {number}, {told.failed}: {told}\n{told.words}"
-                assert told.ended.code in (0, 1), f"call {number}: exit {told.ended.code}\n{told.words}"
-                failed.update(told.failed)
-            if not all(told.failed for told in found):
-                break
-    print(sorted(failed))
-    assert len(failed) >= 3
+def test_calls_of_a_jetson_may_fail(native: Built, videos: tuple[Path, ...], tmp_path: Path) -> None:
+    for number in range(1, 2000, FAULT_STRIDE):
+        told = check(native.tree, tmp_path, environment(native.tree, SURFACES), *videos, units=2, fail=number)
+        assert told.wrong == [], told
+        assert told.ended.code in (0, 1), told.words
+        if not any(line["failed"] for line in told.lines):
+            break
+    assert number > 100
 
 
 def test_on_arm64_too(videos: tuple[Path, ...], jetson: Built, cache: Workspace, tmp_path: Path) -> None:
@@ -148,4 +161,4 @@ def test_on_arm64_too(videos: tuple[Path, ...], jetson: Built, cache: Workspace,
     told = account(call(*command.argv, timeout_s=300, env=command.environment()), report)
     assert told.ended.code == 0, told.words
     assert "6 pictures, 0 failures" in told.ended.stdout
-    assert (told.broken, told.alive) == ((), ())
+    assert told.wrong == []
