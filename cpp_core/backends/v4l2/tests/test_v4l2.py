@@ -25,8 +25,8 @@ ROW = "jetson-orin-jp6"
 KERNELS = ("NV12", "NM12", "YU12", "YM12")
 SURFACES = ""  # as on a Jetson
 UNITS = 12
-FAULT_STRIDE = 1 if os.environ.get("EDGEBUILD_LONG") else 40
-INJECTED = "Input/output error"
+FAULT_STRIDE = 1 if os.environ.get("EDGEBUILD_LONG") else 23
+SAID = ("Input/output error", "no V4L2 video decoder", "NvBufSurface", "does not decode H.264")
 HARMLESS = {
     "ioctl 19",  # STREAMOFF, when the decoder is closed
     "ioctl 27",  # the least number of pictures
@@ -39,7 +39,7 @@ STUBS = "share/edgecore/stubs"
 
 @dataclass(frozen=True)
 class Told:
-    """lines: what the stand-in libraries wrote, of which each process that ended in good order has one of each."""
+    """lines: what the stand-in libraries wrote as the process ended in good order."""
 
     ended: Ended
     lines: tuple[dict[str, Any], ...]
@@ -51,7 +51,7 @@ class Told:
     @property
     def wrong(self) -> list[str]:
         """Rules broken, and what was left behind."""
-        return [each for line in self.lines if "ended" not in line for each in (*line["broken"], *line["alive"])]
+        return [each for line in self.lines for each in (*line["broken"], *line["alive"])]
 
 
 @pytest.fixture(scope="session")
@@ -73,10 +73,8 @@ def account(ended: Ended, report: Path) -> Told:
     return Told(ended, lines)
 
 
-def check(
-    tree: Path, folder: Path, env: Mapping[str, str], *videos: Path, units: int = UNITS, fail: int | str = 0
-) -> Told:
-    """fail: the number of a call, or "each" in turn."""
+def check(tree: Path, folder: Path, env: Mapping[str, str], *videos: Path, units: int = UNITS, fail: int = 0) -> Told:
+    """fail: the number of a call."""
     report = folder / f"account-{fail}.jsonl"
     report.unlink(missing_ok=True)
     counted = {"EDGECORE_STAND_IN_REPORT": str(report), "EDGECORE_STAND_IN_FAIL": str(fail)}
@@ -123,32 +121,27 @@ def test_a_node_that_decodes_nothing_is_named(native: Built) -> None:
     assert "/dev/null (the kernel): Inappropriate ioctl for device" in record["error"]
 
 
-def test_every_call_may_fail(native: Built, videos: tuple[Path, ...], tmp_path: Path) -> None:
-    """A typed error, or no loss: what is only asked for (crop, minimum, a command) has another way."""
-    told = check(native.tree, tmp_path, environment(native.tree, "NM12"), *videos, units=2, fail="each")
-    assert told.ended.code == 0, told.words
-    assert told.wrong == []
-    ended = {line["at"]: line["ended"] for line in told.lines if "ended" in line}
-    failed = {line["at"]: line["failed"] for line in told.lines if "ended" not in line and line["at"] in ended}
-    assert failed.keys() == ended.keys(), "a branch that did not end in good order"
-    assert set(ended.values()) == {0, 1}
-    assert len(ended) > 100
-    harmless = {failed[at] for at, code in ended.items() if code == 0}
-    print(len(ended), "calls failed;", "of no consequence:", sorted(harmless))
-    assert harmless <= HARMLESS
-    for at, code in ended.items():
-        said = (tmp_path / f"account-each.jsonl.{at}").read_text()
-        assert code == 0 or INJECTED in said or "no V4L2 video decoder" in said, f"call {at}, {failed[at]}: {said}"
+@pytest.mark.parametrize("kind", ["NM12", SURFACES], ids=["NM12", "surfaces"])
+def test_calls_may_fail(kind: str, native: Built, videos: tuple[Path, ...], tmp_path: Path) -> None:
+    """A typed error, or no loss: what is only asked for (crop, minimum, a command) has another way.
 
-
-def test_calls_of_a_jetson_may_fail(native: Built, videos: tuple[Path, ...], tmp_path: Path) -> None:
+    One process for each: branches of one (FAIL=each) would write into each other's dma-bufs.
+    """
+    harmless: set[str] = set()
     for number in range(1, 2000, FAULT_STRIDE):
-        told = check(native.tree, tmp_path, environment(native.tree, SURFACES), *videos, units=2, fail=number)
-        assert told.wrong == [], told
-        assert told.ended.code in (0, 1), told.words
-        if not any(line["failed"] for line in told.lines):
+        told = check(native.tree, tmp_path, environment(native.tree, kind), *videos, units=4, fail=number)
+        assert told.wrong == [], f"call {number}: {told}"
+        assert told.ended.code in (0, 1), f"call {number}: {told}"
+        failed = {line["failed"] for line in told.lines if line["failed"]}
+        if told.ended.code == 0:
+            harmless |= failed
+        else:
+            assert failed, told
+            assert any(words in told.words for words in SAID), f"call {number}, {failed}: {told.words}"
+        if not failed:
             break
-    assert number > 100
+    assert number > 150
+    assert harmless <= HARMLESS
 
 
 def test_on_arm64_too(videos: tuple[Path, ...], jetson: Built, cache: Workspace, tmp_path: Path) -> None:
