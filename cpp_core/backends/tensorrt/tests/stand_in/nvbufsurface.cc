@@ -35,7 +35,7 @@ const Door& book() {
       [](const char* kind, const void* handle) { return Ledger::get().died(kind, handle); },
       [](const char* kind, const void* handle, const char* call) { return Ledger::get().expect(kind, handle, call); },
       [](const char* rule) { Ledger::get().broken(rule); },
-      nullptr, nullptr, nullptr};
+      nullptr, nullptr, nullptr, nullptr, nullptr};
   static const Door* const chosen = [] {
     void* driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_NOLOAD);
     const void* door = driver != nullptr ? dlsym(driver, kDoorName) : nullptr;
