@@ -4,13 +4,14 @@ driver; and as input of an engine, on stand-ins for a Jetson's libraries.
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
 import onnx
 import pytest
 from make_plan import make_plan
-from tensorrt_boxes import V8_5, V10_3, V10_15, Box, Release, Told, read_report
+from tensorrt_boxes import V8_5, V10_3, V10_15, Box, Release, Told, describe_faces, read_report
 
 from edgebuild.config.yaml import load_yaml
 from edgebuild.digest import digest_of
@@ -18,11 +19,14 @@ from edgebuild.fetch import fetch_all
 from edgebuild.model.recipe import Download
 from edgebuild.unpack import unpack_wheel
 from edgebuild.workspace import Workspace
+from tests import data
 from tests.e2e.fixtures import Built
+from tests.e2e.harness import assert_same_boxes
 
 _LOCK = Path(__file__).with_name("surface.lock")
 _LIBRARIES = ("nvidia/deepstream_videodecode/_libs", "nvidia/cu13/lib")
 LEFT_TO_CPU = 3  # exit of edgecore-surface-prepare
+FRAMES = (32, 40)
 TOLD = (
     "NvBufSurfaceMapEglImage",
     "cuGraphicsEGLRegisterImage",
@@ -121,7 +125,7 @@ def test_without_nvbufsurface_such_pictures_are_left_to_the_cpu(server: Box, tmp
 
 def test_every_call_for_such_a_picture_may_fail(server: Box, tmp_path: Path) -> None:
     """An error that names it, unless it gives back, and nobody is left to tell."""
-    told = prepare(server, V10_15, tmp_path, 2, fail="each")
+    told = prepare(server, V10_15, tmp_path, 1, fail="each")
     assert told.ended.code == 0, told.words
     failed: dict[str, set[int]] = {}
     for branch in told.branches:
@@ -134,3 +138,33 @@ def test_every_call_for_such_a_picture_may_fail(server: Box, tmp_path: Path) -> 
     assert failed["NvBufSurfaceFromFd"] == {LEFT_TO_CPU, 1}  # at the first picture, and when it was relied on
     for call in TOLD:
         assert failed[call] == {1}, call
+
+
+def test_from_a_jetsons_decoder_into_its_engine_nothing_is_copied(
+    server: Box, orin: Box, cache: Workspace, tmp_path: Path
+) -> None:
+    """The real video, arm64 emulated: decoded on v4l2's stand-in into block-linear surfaces, run from there."""
+    model = data.provide_face_model(cache, width_px=192, height_px=128) / "centerface.onnx"
+    video = data.provide_videos(cache) / "bikes.mp4"
+    desk = describe_faces(model, video, tmp_path, None, FRAMES)
+    expected = server.call(server.tree / "bin/edgecore", "run", desk, env={}).frames()
+
+    pipeline = describe_faces(model, video, tmp_path, V10_3, FRAMES)
+    told = pipeline.read_text().replace("source: {", "source: {decoder: v4l2, ").replace("digests: true\n", "")
+    pipeline.write_text(told)  # without digests, for which pictures would have to come to the host
+    stubs = orin.tree / "share/edgecore/stubs"
+    report = tmp_path / "account.jsonl"
+    env = {
+        "LD_LIBRARY_PATH": ":".join(str(stubs / name) for name in (V10_3.folder, "v4l2", "nvbufsurface")),
+        "EDGECORE_STAND_IN_REPORT": str(report),
+    }
+    ended = orin.call(orin.tree / "bin/edgecore", "run", pipeline, env=env, timeout_s=600)
+    found = ended.frames()
+    assert tuple(found) == FRAMES
+    for number, line in found.items():
+        assert line.has_face()
+        assert_same_boxes(line.boxes, expected[number].boxes, place=f"frame {number}")
+    assert not any(sum(json.loads(line).get("copies", {}).values()) for line in ended.stdout.splitlines()), ended.stdout
+    accounts = read_report(report, ended).accounts
+    assert len(accounts) == 2, "the decoder's ledger and the driver's"
+    assert all(account.is_settled() for account in accounts), accounts

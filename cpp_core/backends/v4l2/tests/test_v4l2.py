@@ -25,7 +25,7 @@ ROW = "jetson-orin-jp6"
 KERNELS = ("NV12", "NM12", "YU12", "YM12")
 SURFACES = ""  # as on a Jetson
 UNITS = 12
-FAULT_STRIDE = 1 if os.environ.get("EDGEBUILD_LONG") else 37
+FAULT_STRIDE = 1 if os.environ.get("EDGEBUILD_LONG") else 61
 SAID = ("Input/output error", "no V4L2 video decoder", "NvBufSurface", "does not decode H.264")
 HARMLESS = {
     "ioctl 5",  # the codec, where the other one is there, too, when decoders are looked for
