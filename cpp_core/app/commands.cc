@@ -12,6 +12,7 @@
 
 #include "edgecore/backend.h"
 #include "edgecore/pipeline.h"
+#include "edgecore/streams.h"
 #include "json.h"
 #include "output.h"
 #include "run_status.h"
@@ -51,18 +52,34 @@ std::filesystem::path module_folder(const Arguments& arguments) {
   return arguments.backends.value_or(backend_directory());
 }
 
-void override_config(PipelineConfig& config, const Arguments& arguments) {
-  if (arguments.limit) config.source.limit = *arguments.limit;
-  if (arguments.source) config.source.uri = *arguments.source;
-  if (arguments.annotate) config.annotate = *arguments.annotate;
+void override_source(SourceRequest& source, const Arguments& arguments) {
+  if (arguments.limit) source.limit = *arguments.limit;
 }
 
-Result<Pipeline> open_pipeline(const Arguments& arguments) {
+Result<PipelineConfig> load_config(const Arguments& arguments) {
   Result<PipelineConfig> config = load_pipeline_config(arguments.pipeline);
-  if (!config) return config.error();
-  override_config(*config, arguments);
+  if (!config) return config;
+  if (arguments.source && !config->sources.empty()) {
+    return Error{Code::kInvalidArgument, "--source: the pipeline names several sources, and one would take their place",
+                 "change them in " + arguments.pipeline.string()};
+  }
+  if (arguments.source) config->source.uri = *arguments.source;
+  if (arguments.annotate) config->annotate = *arguments.annotate;
+  override_source(config->source, arguments);
+  for (NamedSource& source : config->sources) override_source(source.request, arguments);
   config->source.is_stopped = is_stopped;
-  return Pipeline::open(*config, module_folder(arguments));
+  return config;
+}
+
+/// A frame's line, and what the status says of it. nullopt: go on; else the exit code.
+std::optional<int> tell(const FrameResult& frame, const std::vector<std::string>& labels, const std::string& stream,
+                        const Arguments& arguments, std::optional<StatusFile>& status) {
+  if (status) {
+    if (Status noted = status->add_frame(frame.detections.size(), uptime_us()); !noted) return report(noted.error());
+  }
+  if (arguments.quiet) return std::nullopt;
+  const Written written = write_line(to_json(frame, labels, stream), is_stopped);
+  return written == Written::kYes ? std::nullopt : std::optional<int>(end_of_output(written));
 }
 
 /// Frame after frame; the exit code when there is no further one.
@@ -71,15 +88,53 @@ int play(Pipeline& pipeline, const Arguments& arguments, std::optional<StatusFil
     const Result<std::optional<FrameResult>> result = pipeline.next();
     if (!result) return is_stopped() ? exit_of_stop() : report(result.error());
     if (!result->has_value()) return 0;
-    const FrameResult& frame = **result;
-    if (status) {
-      if (Status noted = status->add_frame(frame.detections.size(), uptime_us()); !noted) return report(noted.error());
-    }
-    if (arguments.quiet) continue;
-    const Written written = write_line(to_json(frame, pipeline.model().labels), is_stopped);
-    if (written != Written::kYes) return end_of_output(written);
+    if (const auto end = tell(**result, pipeline.model().labels, {}, arguments, status)) return *end;
   }
   return exit_of_stop();
+}
+
+/// On one line, so that what several streams say does not mix.
+int report_end(const std::string& stream, const Error& error) {
+  const std::string hint = error.hint.empty() ? "" : " (" + error.hint + ")";
+  std::fprintf(stderr, "error: stream '%s': %s%s\n", stream.c_str(), error.message.c_str(), hint.c_str());
+  return exit_code(error.code);
+}
+
+/// As long as one stream goes on. A stream that ends with an error makes its code ours, the first one's, at the end.
+int play(Streams& streams, const PipelineConfig& config, const Arguments& arguments, std::optional<StatusFile>& status) {
+  int code = 0;
+  while (!is_stopped()) {
+    const Result<std::optional<StreamResult>> next = streams.next();
+    if (!next) return is_stopped() ? exit_of_stop() : report(next.error());
+    if (!next->has_value()) return is_stopped() ? exit_of_stop() : code;
+    const std::string& name = config.sources[(*next)->stream].name;
+    const Result<FrameResult>& result = (*next)->result;
+    if (result) {
+      if (const auto end = tell(*result, streams.model().labels, name, arguments, status)) return *end;
+    } else if (!is_stopped()) {
+      const int failure = report_end(name, result.error());
+      if (code == 0) code = failure;
+    }
+  }
+  return exit_of_stop();
+}
+
+template <typename Opened, typename Play>
+int play_opened(Result<Opened> opened, const Play& play_it) {
+  if (!opened) return is_stopped() ? exit_of_stop() : report(opened.error());
+  return play_it(*opened);
+}
+
+int open_and_play(const Arguments& arguments, std::optional<StatusFile>& status) {
+  const Result<PipelineConfig> config = load_config(arguments);
+  if (!config) return report(config.error());
+  const std::filesystem::path modules = module_folder(arguments);
+  if (config->sources.empty()) {
+    return play_opened(Pipeline::open(*config, modules),
+                       [&](Pipeline& pipeline) { return play(pipeline, arguments, status); });
+  }
+  return play_opened(Streams::open(*config, modules),
+                     [&](Streams& streams) { return play(streams, *config, arguments, status); });
 }
 
 std::string describe_module(const std::string& name, const std::filesystem::path& folder) {
@@ -121,10 +176,7 @@ int run_pipeline(const Arguments& arguments) {
     if (!opened) return report(opened.error());
     status = *std::move(opened);
   }
-  Result<Pipeline> pipeline = open_pipeline(arguments);
-  if (!pipeline) return is_stopped() ? exit_of_stop() : report(pipeline.error());
-
-  const int code = play(*pipeline, arguments, status);
+  const int code = open_and_play(arguments, status);
   if (!status) return code;
   const Status finished = status->finish();
   return finished || code != 0 ? code : report(finished.error());

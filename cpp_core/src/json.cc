@@ -96,12 +96,13 @@ std::string json_number(float value, int decimals) {
 #endif
 }
 
-std::string to_json(const FrameResult& result, const std::vector<std::string>& labels) {
+std::string to_json(const FrameResult& result, const std::vector<std::string>& labels, const std::string& stream) {
   std::string detections;
   for (const Detection& detection : result.detections) {
     detections += (detections.empty() ? "" : ", ") + to_json(detection, labels);
   }
-  return "{\"frame\": " + std::to_string(result.frame.index) + ", \"pts_us\": " + std::to_string(result.frame.pts_us) +
+  return (stream.empty() ? "{" : "{\"stream\": " + json_string(stream) + ", ") +
+         "\"frame\": " + std::to_string(result.frame.index) + ", \"pts_us\": " + std::to_string(result.frame.pts_us) +
          ", \"detections\": [" + detections + "], \"timings_us\": " + to_json(result.timings) +
          (result.digests ? ", \"digests\": " + to_json(*result.digests) : "") +
          (result.copies ? ", \"copies\": " + to_json(*result.copies) : "") + "}";

@@ -144,11 +144,18 @@ Result<ModelDescription> load_model_description(const std::filesystem::path& pat
   return description;
 }
 
-Status check_against(const ModelDescription& description, const Engine& engine) {
-  const Result<TensorInfo> input = find_input(description, engine.inputs());
+Status check_against(const ModelDescription& description, const Engine& engine, bool may_batch) {
+  Result<TensorInfo> input = find_input(description, engine.inputs());
   if (!input) return input.error();
+  std::vector<TensorInfo> outputs = engine.outputs();
+  if (may_batch && !input->shape.empty() && input->shape.front() > 1) {
+    const std::int64_t batch = std::exchange(input->shape.front(), 1);
+    for (TensorInfo& output : outputs) {
+      if (!output.shape.empty() && output.shape.front() == batch) output.shape.front() = 1;
+    }
+  }
   if (Status status = check_input(description, *input); !status) return status;
-  return check_outputs(description, engine.outputs());
+  return check_outputs(description, outputs);
 }
 
 }  // namespace edgecore

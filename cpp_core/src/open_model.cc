@@ -39,7 +39,7 @@ Result<Engine> open_model(const ModelDescription& description, const std::string
   }
   Result<Engine> engine = backend->open_engine(request);
   if (!engine) return engine;
-  if (Status status = check_against(description, *engine); !status) return status.error();
+  if (Status status = check_against(description, *engine, request.may_batch); !status) return status.error();
   return engine;
 }
 

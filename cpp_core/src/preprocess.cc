@@ -208,12 +208,16 @@ class TensorWriter {
   std::array<std::array<float, 256>, 3> tables_{};
 };
 
-Status check_destination(const InputDescription& input, const TensorBuffer& dst) {
-  const Shape expected = shape_of(input);
+Status check_size(const InputDescription& input) {
   if (input.width_px <= 0 || input.height_px <= 0) {
     return Error{Code::kInvalidArgument, "model input: size " + std::to_string(input.width_px) + "x" +
                                              std::to_string(input.height_px) + ", expected at least 1x1", ""};
   }
+  return {};
+}
+
+Status check_destination(const InputDescription& input, const TensorBuffer& dst) {
+  const Shape expected = shape_of(input);
   if (dst.dtype() != DType::kFloat32 || dst.shape() != expected || dst.data() == nullptr) {
     return Error{Code::kInvalidArgument,
                  std::string("model input: tensor is ") + to_string(dst.dtype()) + " " + to_string(dst.shape()) +
@@ -253,11 +257,17 @@ Placement plan_placement(std::int32_t frame_width_px, std::int32_t frame_height_
 
 Result<Placement> preprocess(const Frame& frame, const InputDescription& input, TensorBuffer& dst) {
   if (Status readable = check_readable(frame); !readable) return readable.error();
+  if (Status sized = check_size(input); !sized) return sized.error();
   if (Status fits = check_destination(input, dst); !fits) return fits.error();
+  return preprocess(frame, input, dst.floats());
+}
 
+Result<Placement> preprocess(const Frame& frame, const InputDescription& input, float* dst) {
+  if (Status readable = check_readable(frame); !readable) return readable.error();
+  if (Status sized = check_size(input); !sized) return sized.error();
   const Placement placement = plan_placement(frame.width_px, frame.height_px, input);
   PictureReader picture(frame, placement);
-  TensorWriter tensor(input, dst.floats());
+  TensorWriter tensor(input, dst);
   Levels row(input.width_px, input.pad);
   const Levels bar(input.width_px, input.pad);
   for (std::int32_t y = 0; y < input.height_px; ++y) {

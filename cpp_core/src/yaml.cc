@@ -185,6 +185,16 @@ std::size_t Map::find(std::string_view key) {
 
 bool Map::has(std::string_view key) { return find(key) != kAbsent; }
 
+std::vector<std::string> Map::keys() const {
+  std::vector<std::string> keys;
+  if (node_ == kAbsent) return keys;
+  const ryml::Tree& tree = document_->tree;
+  for (std::size_t child = tree.first_child(node_); child != kAbsent; child = tree.next_sibling(child)) {
+    keys.push_back(text_of(tree.key(child)));
+  }
+  return keys;
+}
+
 Map Map::map(std::string_view key) {
   std::size_t node = find(key);
   if (node != kAbsent && !document_->tree.is_map(node)) {

@@ -60,6 +60,9 @@ class Map {
   /// Is the key there? It then counts as read.
   bool has(std::string_view key);
 
+  /// All keys, in file order; of a section whose keys are names that the user gives. map() or a read still has to follow.
+  std::vector<std::string> keys() const;
+
   /// The section under `key`.
   Map map(std::string_view key);
 

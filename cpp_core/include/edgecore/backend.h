@@ -29,6 +29,7 @@ struct EngineRequest {
   std::int32_t threads = 1;
   Options options;
   std::function<bool()> is_stopped;  // asked while an unknown model is tried: yes ends that with an error
+  bool may_batch = false;            // open_model(): a model whose first dimension is more than 1 will do
 };
 
 /// Of one tensor; more than any edge model has, so that a broken module's sizes are never allocated.

@@ -56,6 +56,7 @@ struct ModelDescription {
 Result<ModelDescription> load_model_description(const std::filesystem::path& yaml);
 
 /// Does the description fit the model that was opened? Names, rank, channels, size, label count.
-Status check_against(const ModelDescription& description, const Engine& engine);
+/// may_batch: of a model that takes a fixed number of inputs in one run, one of them has to.
+Status check_against(const ModelDescription& description, const Engine& engine, bool may_batch = false);
 
 }  // namespace edgecore

@@ -1,6 +1,7 @@
 // Source -> preprocess -> engine -> postprocess, in the source's order, with as many frames in flight as asked for.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -16,13 +17,22 @@
 
 namespace edgecore {
 
+/// name: letters, digits, '-', '_' and '.', so that it can be a folder's.
+struct NamedSource {
+  std::string name;
+  SourceRequest request;
+};
+
 /// pipeline.yaml, paths made absolute against the file's own folder.
 struct PipelineConfig {
   SourceRequest source;
+  std::vector<NamedSource> sources;        // several, read side by side (Streams); empty: `source` is the one
   std::filesystem::path model;             // the description, not the model file
   std::string backend = "cpu";
   EngineRequest engine;                    // device, threads, options; `model` is filled from the description
   std::int32_t in_flight = 0;              // runs that are open at a time; 0: 2 if the engine can, else 1
+  std::int32_t batch = 0;                  // with `sources`: inputs of one run; 0: what the model says, 1 where free
+  std::chrono::milliseconds batch_wait{20};  // how long a run's first frame waits for others
   std::filesystem::path annotate;          // folder for annotated JPEGs; empty: none
   bool digests = false;                    // add frame and tensor digests to each result (for comparisons)
 };
@@ -86,6 +96,7 @@ class Pipeline {
 /// {"frame", "pts_us", "detections": [{"label", "score", "box": [x0, y0, x1, y1]}], "timings_us": {...}}
 /// Boxes in pixels to 3 decimals, scores to 6; "digests": {"frame", "tensor"} as 16 hex digits where asked for;
 /// "copies": {"to_device", "to_device_bytes", "to_host", "to_host_bytes"} where copies are counted.
-std::string to_json(const FrameResult& result, const std::vector<std::string>& labels);
+/// stream: "stream" before all else; empty: none.
+std::string to_json(const FrameResult& result, const std::vector<std::string>& labels, const std::string& stream = {});
 
 }  // namespace edgecore

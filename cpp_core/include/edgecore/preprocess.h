@@ -28,4 +28,7 @@ Placement plan_placement(std::int32_t frame_width_px, std::int32_t frame_height_
 /// kInvalidArgument when dst has another shape or type; kUnsupported for a frame that is not in host memory.
 Result<Placement> preprocess(const Frame& frame, const InputDescription& input, TensorBuffer& dst);
 
+/// As above. dst: room for the floats of shape_of(input), in a larger tensor say.
+Result<Placement> preprocess(const Frame& frame, const InputDescription& input, float* dst);
+
 }  // namespace edgecore
