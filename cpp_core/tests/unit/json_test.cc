@@ -43,6 +43,7 @@ TEST_CASE("one line per frame, with digests only where they were asked for") {
   CHECK(to_json(result, {"face"}) ==
         R"({"frame": 30, "pts_us": 1200000, "detections": [], )"
         R"("timings_us": {"decode": 1, "preprocess": 2, "infer": 3, "postprocess": 4}})");
+  CHECK(to_json(result, {"face"}, "till \"2\"").find(R"({"stream": "till \"2\"", "frame": 30, "pts_us")") == 0);
 
   result.detections = {{0, 0.5F, {1, 2, 3, 4.5F}}, {7, 0.25F, {0, 0, 1, 1}}};
   result.digests = Digests{0xABCDEF, 1};

@@ -105,6 +105,53 @@ TEST_CASE("a loop has no chosen frames and is no stream") {
         "pipeline.yaml:1: source.loop: a stream has no end to start again from");
 }
 
+TEST_CASE("several sources: each its own keys, paths beside the file, in the file's order") {
+  const test::ScratchFolder folder;
+  const auto config = load(folder,
+                           "sources:\n"
+                           "  till-2: {uri: 'rtsp://camera/2', limit: 5}\n"
+                           "  door: {uri: clip.mp4, loop: true}\n"
+                           "model: m.yaml\n"
+                           "engine: {batch: 4, batch_wait_ms: 7}\n");
+  REQUIRE(config.ok());
+  REQUIRE(config->sources.size() == 2);
+  CHECK(config->sources[0].name == "till-2");
+  CHECK(config->sources[0].request.uri == "rtsp://camera/2");
+  CHECK(config->sources[0].request.limit == 5);
+  CHECK(config->sources[1].name == "door");
+  CHECK(config->sources[1].request.uri == (folder.path() / "clip.mp4").string());
+  CHECK(config->sources[1].request.loop);
+  CHECK(config->source.uri.empty());
+  CHECK(config->batch == 4);
+  CHECK(config->batch_wait == std::chrono::milliseconds(7));
+}
+
+TEST_CASE("what is wrong with several sources is named") {
+  const std::string model = "\nmodel: m.yaml\n";
+  CHECK(refused("source: {uri: a.mp4}\nsources: {b: {uri: b.mp4}}" + model) ==
+        "pipeline.yaml:2: sources: does not go with `source`");
+  CHECK(refused("sources: {}" + model) == "pipeline.yaml:1: sources: expected 1 to 64 sources, found 0");
+  CHECK(refused("sources: [a.mp4]" + model).find("sources: expected 'key: value' lines, found a list") !=
+        std::string::npos);
+  CHECK(refused("sources: {a: {url: a.mp4}}" + model) == "pipeline.yaml:1: sources.a.url: unknown key");
+  CHECK(refused("sources: {a: {limit: 3}}" + model) == "pipeline.yaml:1: sources.a.uri: missing");
+  CHECK(refused("sources: {a: a.mp4}" + model).find("sources.a: expected 'key: value' lines") != std::string::npos);
+  CHECK(refused("sources: {a: {uri: a.mp4, frames: [2, 1]}}" + model).find("sources.a.frames: expected rising") !=
+        std::string::npos);
+  for (const char* name : {"../up", ".hidden", "'a b'", "a/b", "'\\'"}) {
+    CHECK(refused(std::string("sources: {") + name + ": {uri: a.mp4}}" + model).find("is no name of a stream") !=
+          std::string::npos);
+  }
+  for (const char* key : {"batch: 4", "batch_wait_ms: 5"}) {
+    CHECK(refused("source: {uri: a.mp4}" + model + "engine: {" + key + "}\n").find("is for several sources") !=
+          std::string::npos);
+  }
+  for (const char* key : {"batch: 0", "batch: 257", "batch_wait_ms: -1", "batch_wait_ms: 10001"}) {
+    CHECK(refused("sources: {a: {uri: a.mp4}}" + model + "engine: {" + key + "}\n").find("engine.batch") !=
+          std::string::npos);
+  }
+}
+
 TEST_CASE("a pipeline file that is not there") {
   const test::ScratchFolder folder;
   const auto config = load_pipeline_config(folder.path() / "nonesuch.yaml");

@@ -15,6 +15,9 @@ QueueEngine::QueueEngine(std::string words) : words_(std::move(words)) {
   y_.rank = 3;
   std::copy_n(std::array{1, 3, 4, 4}.begin(), x_.rank, x_.shape);
   std::copy_n(std::array{1, 5, 1}.begin(), y_.rank, y_.shape);
+  is_batched_ = has("any-batch") || has("batch-4");
+  if (is_batched_) x_.shape[0] = y_.shape[0] = has("batch-4") ? 4 : -1;
+  if (has("one-output")) y_.shape[0] = 1;
 }
 
 /// As vendors' libraries do: half of it in stdio's buffer, half past it.
@@ -48,14 +51,20 @@ Code QueueEngine::wait(std::int32_t slot, abi::Tensor* out, std::size_t, abi::Er
   chosen.is_open = false;
   ++waits_;
   if (has(("fails-at-" + std::to_string(waits_)).c_str())) return module::fail(error, Code::kSdk, "wait %d failed", waits_);
-  const auto* const input = static_cast<const float*>(chosen.in.data);
-  const float box[5] = {2, 2, 4, 4, input[0]};  // centre and size in input pixels, score
-  std::memcpy(chosen.out, box, sizeof box);
+  const std::int64_t rows = chosen.in.shape[0];
+  if (rows > kMostRows) std::abort();
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const float score = static_cast<const float*>(chosen.in.data)[static_cast<std::size_t>(row) * kInputs];
+    const float width = is_batched_ ? static_cast<float>(rows) : 4;
+    const float box[5] = {2, 2, width, 4, score};  // centre and size in input pixels, score
+    std::memcpy(chosen.out + row * 5, box, sizeof box);
+  }
   *out = {};
   out->data = chosen.out;
-  out->size_bytes = sizeof chosen.out;
   out->rank = y_.rank;
   std::memcpy(out->shape, y_.shape, sizeof out->shape);
+  out->shape[0] = has("one-row") ? 1 : rows;
+  out->size_bytes = static_cast<std::size_t>(out->shape[0]) * 5 * sizeof(float);
   if (has("leaves-outputs")) out->place = abi::Place::kDevice;
   return Code::kOk;
 }

@@ -16,8 +16,7 @@ inline bool has_word(const std::string& words, const char* word) {
   return (" " + words + " ").find(" " + std::string(word) + " ") != std::string::npos;
 }
 
-/// y = x, on float32 ?x2. "batched", "batched-4": the second value of each row is replaced by the number of rows of the
-/// run; rows are any number or 4. "batched-fails": so do its runs. Flaws: "rank", "type", "portless", "countless", "huge", "large", "unterminated", "depthless", "liar".
+/// y = x, on float32 ?x2. Flaws: "rank", "type", "portless", "countless", "huge", "large", "unterminated", "depthless", "liar".
 class EchoEngine final : public module::BlockingEngine {
  public:
   explicit EchoEngine(const std::string& flaw) : flaw_(flaw) {
@@ -26,7 +25,6 @@ class EchoEngine final : public module::BlockingEngine {
     x_.rank = y_.rank = 2;
     x_.shape[0] = y_.shape[0] = -1;
     x_.shape[1] = y_.shape[1] = 2;
-    if (flaw == "batched-4") x_.shape[0] = y_.shape[0] = 4;
     if (flaw == "rank") x_.rank = 9;
     if (flaw == "type") y_.dtype = static_cast<abi::DType>(77);
     if (flaw == "huge") y_.shape[0] = std::int64_t{1} << 59;
@@ -40,12 +38,6 @@ class EchoEngine final : public module::BlockingEngine {
   std::int32_t depth() const noexcept override { return flaw_ == "depthless" ? 0 : 1; }
   Code run(const abi::Tensor* in, std::size_t, abi::Tensor* out, std::size_t, abi::Error*) noexcept override {
     *out = *in;
-    if (flaw_ == "batched-fails") return Code::kSdk;
-    if (flaw_.find("batched") == 0) {
-      rows_.assign(static_cast<const float*>(in->data), static_cast<const float*>(in->data) + in->size_bytes / 4);
-      for (std::size_t at = 1; at < rows_.size(); at += 2) rows_[at] = static_cast<float>(in->shape[0]);
-      out->data = rows_.data();
-    }
     if (flaw_ == "liar") out->size_bytes += 4;
     return Code::kOk;
   }
@@ -55,7 +47,6 @@ class EchoEngine final : public module::BlockingEngine {
   abi::TensorInfo x_;
   abi::TensorInfo y_;
   std::string flaw_;
-  std::vector<float> rows_;
 };
 
 /// A detector with three slots, on float32 1x3x4x4 -> 1x5x1 in yolov8's layout: a box of the picture's size whose
@@ -63,6 +54,8 @@ class EchoEngine final : public module::BlockingEngine {
 /// for, as a device would meanwhile: what is submitted must still be there.
 ///
 /// "device": prepare() makes the input of pictures in its own memory, which no host may read (kDevice).
+/// "any-batch", "batch-4": takes any number of inputs in one run, or four; the box is as wide as the run has rows.
+/// "one-output": announces a first dimension of its output that is no batch. "one-row": gives an output of one row alone.
 /// "counting": counts a copy for each of its inputs. "choosy": prepares semi-planar pictures alone.
 /// Flaws: "short", "misplaced", "square": prepare() lies about size, place or shape. "leaves-outputs": on the device.
 /// "fails-at-N": the Nth wait fails; "refuses-N": the Nth submit does. "chatty": prints on stdout whenever it is called.
@@ -85,17 +78,19 @@ class QueueEngine final : public abi::Engine {
 
  private:
   static constexpr std::int32_t kDepth = 3;
-  static constexpr std::size_t kInputs = 48;
+  static constexpr std::size_t kInputs = 48;  // of one row
+  static constexpr std::int64_t kMostRows = 16;
   struct Slot {
     abi::Tensor in;
     float prepared[kInputs] = {};
-    float out[5] = {};
+    float out[5 * kMostRows] = {};
     bool is_open = false;
   };
   bool has(const char* word) const { return has_word(words_, word); }
   void chat(const char* call) const;
 
   std::string words_;
+  bool is_batched_;
   abi::TensorInfo x_, y_;
   abi::CopyCounts copies_;
   int submits_ = 0, waits_ = 0;
