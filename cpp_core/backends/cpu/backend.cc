@@ -4,6 +4,7 @@
 
 #include "edgecore/module.h"
 #include "engine.h"
+#include "model_file.h"
 #include "options.h"
 #include "runtime.h"
 
@@ -20,6 +21,10 @@ class Backend final : public module::PlainBackend {
   const char* name() const noexcept override { return "cpu"; }
   const char* runtime() const noexcept override { return runtime_.version.c_str(); }
   std::int32_t device_count() const noexcept override { return 1; }
+
+  Code check_model(const char* model_path, abi::Error* error) noexcept override {
+    return check_model_file(model_path, error);
+  }
 
   Code open_engine(const abi::EngineSpec& spec, abi::Engine** engine, abi::Error* error) noexcept override {
     EngineOptions options;
