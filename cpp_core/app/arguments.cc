@@ -14,11 +14,12 @@ const char* const kUsage =
     "       edgecore backends [--backends DIR] [--json]\n"
     "       edgecore --version | --help\n"
     "\n"
-    "run       prints one JSON object per frame: detections in frame pixels, timings in microseconds\n"
+    "run       prints one JSON object per frame: detections in frame pixels, timings in microseconds; with several\n"
+    "          sources also whose it is. A stream that fails ends with a line on stderr, the others go on\n"
     "health    prints the status that a run keeps in FILE; fails unless that run is getting frames\n"
     "backends  prints one JSON object per backend module: its runtime and how many devices it sees\n"
     "\n"
-    "  --limit N         stop after N frames\n"
+    "  --limit N         stop after N frames, of each source\n"
     "  --source URI      read this video, image, folder of images or rtsp:// address instead of the pipeline's\n"
     "  --annotate DIR    write each frame there as a JPEG with its boxes\n"
     "  --backends DIR    look for modules there (also EDGECORE_BACKENDS)\n"
@@ -29,7 +30,8 @@ const char* const kUsage =
     "  --within SECONDS  healthy while the last frame is younger than this (default 10)\n"
     "\n"
     "exit codes: 0 done or ended by SIGTERM, 1 failed or not healthy, 2 usage or configuration,\n"
-    "            3 not found or not supported here, 6 corrupt video or model, 130 interrupted (SIGINT)\n";
+    "            3 not found or not supported here, 6 corrupt video or model, 130 interrupted (SIGINT);\n"
+    "            of several sources that of the first one that failed, when all have ended\n";
 
 namespace {
 

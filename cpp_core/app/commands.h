@@ -14,7 +14,8 @@ int exit_code(Code code) noexcept;
 /// Prints the error with its hint; returns its exit code.
 int report(const Error& error);
 
-/// Prints one line of JSON per frame until the source ends, a signal comes or nobody reads any more.
+/// Prints one line of JSON per frame until the source ends, a signal comes or nobody reads any more. Of several sources
+/// one that fails is told on stderr, and the others go on; the first one's code is ours when all have ended.
 /// SIGTERM is how a supervisor says that the work is done: 0, which systemd and container engines take for a
 /// clean end. SIGINT is a person who breaks it off: kExitInterrupted, which stops the shell script around it.
 int run_pipeline(const Arguments& arguments);

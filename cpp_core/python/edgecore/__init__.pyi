@@ -157,7 +157,8 @@ class Model:
         valid until the next run() or detect() of this model: for a model that a single thread uses.
         """
 
-    def detect(self, frame: Frame) -> list[Detection]: ...
+    def detect(self, frame: Frame) -> list[Detection]:
+        """preprocess() and run() where the engine's memory is, if it can; else on the CPU."""
 
 @final
 class FrameResult:

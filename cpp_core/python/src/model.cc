@@ -26,7 +26,9 @@ Result<std::pair<ModelDescription, Engine>> open_described(const std::filesystem
 }  // namespace
 
 Model::Model(ModelDescription description, Engine engine)
-    : description_(std::move(description)), engine_(std::move(engine)) {}
+    : description_(std::move(description)),
+      on_cpu_(DType::kFloat32, shape_of(description_.input)),
+      engine_(std::move(engine)) {}
 
 std::unique_ptr<Model> Model::open(const std::filesystem::path& yaml, const std::string& backend,
                                    std::int32_t threads) {
@@ -77,13 +79,16 @@ py::dict Model::run(const py::object& owner, const py::dict& inputs, bool copy) 
 
 std::vector<Detection> Model::detect(const Frame& frame) {
   return without_gil([&]() -> Result<std::vector<Detection>> {
-    TensorBuffer tensor(DType::kFloat32, shape_of(description_.input));
-    const Result<Placement> placement = edgecore::preprocess(frame, description_.input, tensor);
-    if (!placement) return placement.error();
+    constexpr std::int32_t kSlot = 0;
     const std::lock_guard one_at_a_time(mutex_);
-    const Result<std::vector<TensorView>> outputs = engine_.run({tensor.view()});
+    HostedFrame picture(frame);
+    const Result<TensorView> input = maker_.make(engine_, kSlot, picture, description_.input, on_cpu_);
+    if (!input) return input.error();
+    if (Status started = engine_.submit(kSlot, {*input}); !started) return started.error();
+    const Result<std::vector<TensorView>> outputs = engine_.wait(kSlot);
     if (!outputs) return outputs.error();
-    return postprocess(*outputs, engine_.outputs(), description_, *placement, frame.width_px, frame.height_px);
+    const Placement placement = plan_placement(frame.width_px, frame.height_px, description_.input);
+    return postprocess(*outputs, engine_.outputs(), description_, placement, frame.width_px, frame.height_px);
   });
 }
 

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "edgecore/input.h"
 #include "edgecore/model.h"
 #include "edgecore/postprocess.h"
 #include "edgecore/preprocess.h"
@@ -32,6 +33,7 @@ class Model {
   /// owner: the Python object of this model, which the views returned without `copy` keep alive.
   static py::dict run(const py::object& owner, const py::dict& inputs, bool copy);
 
+  /// The picture becomes the input where the engine's memory is if it can, as in a Pipeline.
   std::vector<Detection> detect(const Frame& frame);
 
   const ModelDescription& description() const noexcept { return description_; }
@@ -42,7 +44,9 @@ class Model {
   std::vector<py::array> order_inputs(const py::dict& inputs) const;
 
   ModelDescription description_;
+  TensorBuffer on_cpu_;  // for inputs that the CPU makes; before the engine, which may still read it
   Engine engine_;
+  InputMaker maker_;
   std::mutex mutex_;
 };
 
