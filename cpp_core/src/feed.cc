@@ -127,7 +127,9 @@ std::vector<Feed::Item> Feed::take(std::size_t most, std::chrono::microseconds w
   const auto deadline = std::chrono::steady_clock::now() + wait;
   while (taken.size() < most) {
     if (pop(taken)) continue;
-    if (is_over() || has_changed_.wait_until(lock, deadline) == std::cv_status::timeout) break;
+    const auto now = std::chrono::steady_clock::now();
+    if (now >= deadline || is_over() || (is_stopped_ && is_stopped_())) break;
+    has_changed_.wait_until(lock, std::min(deadline, now + kLookEvery));
   }
   return taken;
 }

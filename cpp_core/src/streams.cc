@@ -41,7 +41,9 @@ struct Streams::State {
   Runs runs;
   std::unique_ptr<Feed> feed;
 
-  Status start_next(Feed::First first);
+  std::optional<Error> failure;  // of the engine: nothing is started any more
+
+  void start_next(Feed::First first);
   Result<Flight> put_together(std::vector<Feed::Item> items);
   Status finish(Flight flown);
 };
@@ -67,40 +69,45 @@ Result<Streams> Streams::open(const PipelineConfig& config, const fs::path& back
   const std::size_t ahead = std::max<std::size_t>(2, (runs->batch() + requests.size() - 1) / requests.size());
   Result<std::unique_ptr<Feed>> feed = Feed::start(requests, ahead, config.source.is_stopped);
   if (!feed) return feed.error();
-  State state{*std::move(folders), config.batch_wait, {}, {}, *std::move(runs), *std::move(feed)};
+  State state{*std::move(folders), config.batch_wait, {}, {}, *std::move(runs), *std::move(feed), std::nullopt};
   return Streams(std::make_unique<State>(std::move(state)));
 }
 
 const ModelDescription& Streams::model() const noexcept { return state_->runs.model(); }
-std::size_t Streams::batch() const noexcept { return state_->runs.batch(); }
 
 Result<std::optional<StreamResult>> Streams::next() {
   State& state = *state_;
   while (state.ready.empty()) {
-    while (state.flight.size() < state.runs.in_flight()) {
+    while (!state.failure && state.flight.size() < state.runs.in_flight()) {
       const std::size_t before = state.flight.size();
       // With runs open, a frame that is not there yet is not waited for: the results of those are.
       const auto first = before == 0 ? Feed::First::kAwait : Feed::First::kIfThere;
-      if (Status started = state.start_next(first); !started) return started.error();
+      state.start_next(first);
       if (state.flight.size() == before) break;
     }
+    if (state.flight.empty() && state.failure) return *state.failure;
     if (state.flight.empty()) return std::optional<StreamResult>();
     Flight flown = std::move(state.flight.front());
     state.flight.pop_front();
-    if (Status finished = state.finish(std::move(flown)); !finished) return finished.error();
+    if (Status finished = state.finish(std::move(flown)); !finished) {
+      state.failure = finished.error();  // runs that are still open end with the engine
+      return *state.failure;
+    }
   }
   StreamResult result = std::move(state.ready.front());
   state.ready.pop_front();
   return std::optional<StreamResult>(std::move(result));
 }
 
-Status Streams::State::start_next(Feed::First first) {
+void Streams::State::start_next(Feed::First first) {
   std::vector<Feed::Item> items = feed->take(runs.batch(), batch_wait, first);
-  if (items.empty()) return {};
+  if (items.empty()) return;
   Result<Flight> started = put_together(std::move(items));
-  if (!started) return started.error();
-  flight.push_back(*std::move(started));
-  return {};
+  if (started) {
+    flight.push_back(*std::move(started));
+  } else {
+    failure = started.error();
+  }
 }
 
 Result<Flight> Streams::State::put_together(std::vector<Feed::Item> items) {

@@ -34,11 +34,10 @@ class Streams {
   ~Streams();
 
   /// nullopt when all streams have ended, or config.source.is_stopped says so. An error is the engine's, or of what all
-  /// share: nothing comes behind it.
+  /// share: it is told behind the results of the runs before it, and is the end.
   Result<std::optional<StreamResult>> next();
 
   const ModelDescription& model() const noexcept;
-  std::size_t batch() const noexcept;
 
  private:
   struct State;
