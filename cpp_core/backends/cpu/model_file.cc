@@ -2,13 +2,11 @@
 
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
-#include <filesystem>
 #include <iterator>
 #include <optional>
 #include <string>
-#include <system_error>
+#include <sys/stat.h>
 
 #include "edgecore/module.h"
 #include "schema.h"
@@ -38,6 +36,18 @@ struct Facts {
   bool has_bad_number = false;                         // among what describes that file
 };
 
+/// Decimal, as the format has them; nullopt for anything else.
+std::optional<std::uint64_t> parse_number(const std::string& text) {
+  constexpr std::size_t kMostDigits = 19;  // fit in 64 bits
+  if (text.empty() || text.size() > kMostDigits) return std::nullopt;
+  std::uint64_t number = 0;
+  for (const char digit : text) {
+    if (digit < '0' || digit > '9') return std::nullopt;
+    number = number * 10 + static_cast<std::uint64_t>(digit - '0');
+  }
+  return number;
+}
+
 class Look {
  public:
   Look(WireReader& file, const char* path, abi::Error* error) : file_(file), path_(path), error_(error) {}
@@ -65,6 +75,15 @@ class Look {
   }
 
  private:
+  static Wire wire_of(Kind kind) {
+    switch (kind) {
+      case kInteger: return Wire::kVarint;
+      case kFloat: return Wire::kFixed32;
+      case kDouble: return Wire::kFixed64;
+      default: return Wire::kBytes;
+    }
+  }
+
   static const Field* find(Kind kind, std::uint32_t number) {
     const Message& message = message_of(kind);
     for (std::size_t at = 0; at < message.count; ++at) {
@@ -88,9 +107,7 @@ class Look {
 
   Code note(Kind in, const Field& known, const WireField& field, std::uint64_t begin, int depth, Facts& facts) {
     const bool is_number = known.holds == kInteger || known.holds == kFloat || known.holds == kDouble;
-    const Wire expected = known.holds == kInteger ? Wire::kVarint : known.holds == kFloat    ? Wire::kFixed32
-                                                                : known.holds == kDouble ? Wire::kFixed64
-                                                                                         : Wire::kBytes;
+    const Wire expected = wire_of(known.holds);
     ++facts.fields[known.number];
     if (is_number && field.wire == Wire::kBytes) return note_packed(in, known, field.payload, facts);
     if (field.wire != expected) return refuse(in, begin, "a field is of another type than it has to be");
@@ -135,10 +152,9 @@ class Look {
     const std::string value = text(entry.bytes[2]);
     if (key == "location") tensor.location = value;
     if (key != "offset" && key != "length") return;
-    std::uint64_t number = 0;
-    const auto [end, problem] = std::from_chars(value.data(), value.data() + value.size(), number);
-    if (problem != std::errc() || end != value.data() + value.size()) tensor.has_bad_number = true;
-    (key == "offset" ? tensor.offset : tensor.length) = number;
+    std::optional<std::uint64_t>& number = key == "offset" ? tensor.offset : tensor.length;
+    number = parse_number(value);
+    if (!number) tensor.has_bad_number = true;
   }
 
   Code check_model(std::uint64_t at, const Facts& facts) {
@@ -174,13 +190,15 @@ class Look {
     if (facts.length && expected && *facts.length != *expected) {
       return refuse(kTensor, at, "its data is not as long as its shape and type say");
     }
-    const std::filesystem::path file = std::filesystem::path(path_).parent_path() / facts.location;
-    std::error_code problem;
-    const std::uintmax_t size_bytes = std::filesystem::file_size(file, problem);
-    if (problem) {
+    const std::string model = path_;
+    const std::string folder = facts.location.front() == '/' ? "" : model.substr(0, model.rfind('/') + 1);
+    const std::string file = folder + facts.location;
+    struct stat info {};
+    if (stat(file.c_str(), &info) != 0) {
       return fail(error_, Code::kNotFound, "%s: %s (weights of the model, which belong beside it)", file.c_str(),
-                  problem.message().c_str());
+                  std::strerror(errno));
     }
+    const auto size_bytes = static_cast<std::uint64_t>(info.st_size);
     const std::uint64_t offset = facts.offset.value_or(0);
     const std::uint64_t length = facts.length ? *facts.length : expected.value_or(0);
     if (offset <= size_bytes && length <= size_bytes - offset) return Code::kOk;
@@ -209,7 +227,8 @@ Code check_model_file(const char* path, abi::Error* error) noexcept {
   if (const int problem = file.open(path); problem != 0) {
     return fail(error, problem == ENOENT ? Code::kNotFound : Code::kInvalidArgument, "%s", std::strerror(problem));
   }
-  if (std::filesystem::path(path).extension() == ".ort") return check_ort_file(file, error);
+  const std::string name = path;  // by whose end the runtime tells them apart, too
+  if (name.size() > 4 && name.compare(name.size() - 4, 4, ".ort") == 0) return check_ort_file(file, error);
   const Span whole{0, file.size_bytes()};
   Facts facts;
   Look look(file, path, error);
