@@ -76,7 +76,7 @@ inline constexpr Message kMessages[] = {
 
 inline const Message& message_of(Kind kind) noexcept { return kMessages[kind - kModel]; }
 
-/// TensorProto.DataType: bits of an element, and the field that holds elements where raw_data does not; 0: not looked at.
+/// TensorProto.DataType: bits of an element, and the field of elements where raw_data has them not; 0: not looked at.
 struct ElementType {
   std::uint8_t bits;
   std::uint8_t field;
