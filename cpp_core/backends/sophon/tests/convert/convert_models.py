@@ -14,6 +14,8 @@ from pathlib import Path
 import msgspec
 import yaml
 from converter import Converter
+from network import Network
+from pictures import BIKES, CALIBRATION
 from sophon_models import CHIPS, HERE, LockedModel, check, cut, load_lock
 
 from edgebuild.digest import digest_of, sha256_file
@@ -25,11 +27,22 @@ from tests import data
 AFFINE = HERE.parents[1] / "cpu" / "tests" / "affine.onnx"
 SMALL = HERE / "small.onnx"
 FACE_TABLE = HERE / "convert" / "centerface.table"  # calibrated ranges: text, ours
-CALIBRATION_FRAMES = tuple(range(3, 250, 8))
-# BM1684 scales by powers of two alone: with these first layers in INT8, too, it finds faces a third too large or small
-# (mean IoU 0.65 with the F32 model, on the frames of prove_detector.py; 0.91 with them in F32; the other chips 0.93).
-FLOAT_LAYERS = {"bm1684": ("365_Relu", "368_Relu", "373_Relu", "376_Relu", "377_Conv")}
-_RECIPE = ("converter.py", "convert_models.py", "calibration_frames.py", "packages.lock", "centerface.table")
+# What INT8 models keep in F32 (the converter's --quantize_table), and how much resolution an output may lose for its
+# weights' sake (Network.fitted). Chosen on pictures.CHOICE for BM1684, whose weights have one step a layer; the same on
+# the other chips, where it does no harm.
+FLOAT_LAYERS = (
+    # Of all layers their channels differ most, and no later one brings back what they lose.
+    *("365_Relu", "368_Relu", "376_Relu", "377_Conv"),
+    # Its bias is so large against its output that weights have 5 of 8 bits left.
+    "511_Relu",
+    # For BM1684 tpu-mlir 1.6 ends a transposed convolution with ReLU at half of its output's range.
+    *("514_Relu", "521_Relu", "528_Relu"),
+    # Sizes are logarithms: one step of 8 bits is 4 % of a size.
+    *("536_Conv", "537_Sigmoid", "538_Conv", "539_Conv", "540_Conv"),
+)
+MOST_RAISED = 1.4
+_SHAPE = (1, 3, data.FACE_HEIGHT_PX, data.FACE_WIDTH_PX)
+_RECIPE = ("converter.py", "convert_models.py", "network.py", "packages.lock", "centerface.table")
 
 
 def small_models(converter: Converter, folder: Path) -> Iterator[tuple[str, bytes]]:
@@ -42,27 +55,56 @@ def small_models(converter: Converter, folder: Path) -> Iterator[tuple[str, byte
 
 
 def face_models(converter: Converter, folder: Path, ws: Workspace) -> Iterator[tuple[str, bytes]]:
-    shape = (1, 3, data.FACE_HEIGHT_PX, data.FACE_WIDTH_PX)
-    face = converter.transform(data.provide_face_model(ws) / "centerface.onnx", "centerface", shape, folder)
+    face = converter.transform(data.provide_face_model(ws) / "centerface.onnx", "centerface", _SHAPE, folder)
+    network = equalized(ws)
+    even = transform_equalized(converter, network, folder)
+    layers, table = folder / "layers", folder / "table"
+    layers.write_text("".join(f"{layer} F32\n" for layer in FLOAT_LAYERS))
+    table.write_text(fitted(FACE_TABLE.read_text(), network))
+    mixed = ("--calibration_table", table, "--quantize_table", layers)
     for chip in CHIPS:
         yield f"centerface-f32-{chip}", converter.deploy(face, chip, "F32")
-        layers = folder / f"{chip}.qtable"
-        layers.write_text("".join(f"{layer} F32\n" for layer in FLOAT_LAYERS.get(chip, ())))
-        mixed = ("--quantize_table", layers) if chip in FLOAT_LAYERS else ()
-        yield f"centerface-int8-{chip}", converter.deploy(face, chip, "INT8", "--calibration_table", FACE_TABLE, *mixed)
+        yield f"centerface-int8-{chip}", converter.deploy(even, chip, "INT8", *mixed)
+
+
+def equalized(ws: Workspace) -> Network:
+    network = Network(data.provide_face_model(ws) / "centerface.onnx")
+    network.equalize()
+    return network
+
+
+def transform_equalized(converter: Converter, network: Network, folder: Path) -> Path:
+    network.save(folder / "equalized.onnx")
+    return converter.transform(folder / "equalized.onnx", "centerface8", _SHAPE, folder)
+
+
+def fitted(table: str, network: Network) -> str:
+    """The table with raised thresholds: lines of name, threshold, least and largest value."""
+    rows = {name: rest for name, *rest in (line.split() for line in table.splitlines() if not line.startswith("#"))}
+    thresholds = {name: float(threshold) for name, (threshold, _, _) in rows.items()}
+    signed = [name for name, (_, least, _) in rows.items() if float(least) < 0]
+    raised = network.fitted(thresholds, signed, MOST_RAISED)
+    return "".join(f"{name} {raised[name]:.7f} {' '.join(rest[1:])}\n" for name, rest in rows.items())
+
+
+def float_share(ws: Workspace) -> float:
+    """Of an INT8 model's multiply-adds, those in F32."""
+    counts = Network(data.provide_face_model(ws) / "centerface.onnx").multiply_adds()
+    return sum(counts[layer] for layer in FLOAT_LAYERS if layer in counts) / sum(counts.values())
 
 
 def calibrate(converter: Converter, folder: Path, ws: Workspace) -> None:
-    """Writes FACE_TABLE: from real frames, other ones than the proofs look at."""
-    shape = (1, 3, data.FACE_HEIGHT_PX, data.FACE_WIDTH_PX)
-    face = converter.transform(data.provide_face_model(ws) / "centerface.onnx", "centerface", shape, folder)
+    """Writes FACE_TABLE: the largest value of every tensor on pictures.CALIBRATION."""
+    face = transform_equalized(converter, equalized(ws), folder)
     inputs = folder / "inputs"
     inputs.mkdir()
-    video = data.provide_videos(ws) / "bikes.mp4"
+    video = data.provide_videos(ws) / BIKES
     sizes = map(str, (data.FACE_WIDTH_PX, data.FACE_HEIGHT_PX))
     script = HERE / "convert" / "calibration_frames.py"
-    converter.script(script, video, inputs, *sizes, "input.1", *map(str, CALIBRATION_FRAMES))
-    converter.calibrate(face, inputs, FACE_TABLE)
+    converter.script(script, video, inputs, *sizes, "input.1", *(f"{n}:{x}:{y}" for n, (x, y) in CALIBRATION.items()))
+    converter.calibrate(face, inputs, folder / "table")
+    lines = (folder / "table").read_text().splitlines(keepends=True)
+    write_atomic(FACE_TABLE, "".join(line for line in lines if "time:" not in line))
 
 
 def provide_face_models(ws: Workspace) -> Path:

@@ -53,9 +53,10 @@ class Converter:
         return folder / f"{name}.mlir"
 
     def calibrate(self, mlir: Path, inputs: Path, table: Path) -> None:
-        """Ranges of every tensor over the .npz files in `inputs`. One thread, so that sums have one order."""
+        """Largest value of every tensor over the .npz files in `inputs`. One thread, so that sums have one order."""
         count = str(len(list(inputs.iterdir())))
-        arguments = (mlir.name, "--dataset", inputs, "--input_num", count, "-o", table)
+        rule = ("--tune_num", "0", "--debug_cmd", "use_max")
+        arguments = (mlir.name, "--dataset", inputs, "--input_num", count, *rule, "-o", table)
         self._tool("run_calibration.py", *arguments, cwd=mlir.parent, threads="1")
 
     def deploy(self, mlir: Path, chip: str, quantize: str, *options: str | Path) -> bytes:
