@@ -46,9 +46,9 @@ class JpegDecoder final : public abi::Decoder {
     bm::Image made{};
     const bm::Status decoded =
         library_.api.bmcv_image_jpeg_dec(device_.handle(), &data, &size_bytes, 1, &made, 0);
-    auto image = std::make_unique<Image>();
-    if (made.private_part != nullptr) *image = Image::adopt(library_, made);
+    // What it then names is not ours: libsophon's decoder for what the JPEG unit cannot do has destroyed it by then.
     if (Code code = check(decoded, "bmcv_image_jpeg_dec", error); code != Code::kOk) return code;
+    auto image = std::make_unique<Image>(Image::adopt(library_, made));
     Picture picture;
     picture.pts_us = pts_us;
     if (Code code = describe(*image, picture, error); code != Code::kOk) return code;

@@ -25,6 +25,7 @@ struct Wish {
 /// libbmvideo up to 23.10.01: BMVidDec*.
 struct OldDialect {
   using Frame = bm::old::Frame;
+  static constexpr int kNoRoom = bm::old::kStreamBufferFull;
   static constexpr int kFull = bm::old::kStreamBufferFull;
   static constexpr int kStopped = bm::old::kStatusStopped;
   static constexpr int kHung = bm::old::kStatusHung;
@@ -73,7 +74,8 @@ struct OldDialect {
 template <typename Api, typename Parameters, typename OwnFrame, int kHungStatus>
 struct NewDialect {
   using Frame = OwnFrame;
-  static constexpr int kFull = bm::now::kStreamBufferFull;
+  static constexpr int kNoRoom = bm::now::kNoRoom;
+  static constexpr int kFull = bm::now::kQueueFull;
   static constexpr int kStopped = bm::now::kStatusStopped;
   static constexpr int kHung = kHungStatus;
   static constexpr const char* kCreate = "bmvpu_dec_create";
@@ -148,7 +150,7 @@ class Session final : public VideoSession {
     packet.pts = static_cast<std::uint64_t>(pts_us);
     packet.dts = packet.pts;
     const int result = dialect_.decode(decoder_, packet);
-    fed = result == Dialect::kFull ? Fed::kFull : Fed::kTaken;
+    fed = result == Dialect::kFull || result == Dialect::kNoRoom ? Fed::kFull : Fed::kTaken;
     if (result == 0 || fed == Fed::kFull) return Code::kOk;
     return fail(error, Code::kSdk, "%s: %d", Dialect::kDecode, result);
   }

@@ -94,7 +94,7 @@ static_assert(sizeof(Frame) == 200 && offsetof(Frame, width) == 104 && offsetof(
 static_assert(offsetof(Frame, pts) == 152 && offsetof(Frame, colors) == 168);
 
 constexpr int kSuccess = 0;
-constexpr int kStreamBufferFull = 22;  // RETCODE_STREAM_BUF_FULL of vpuapi.h
+constexpr int kStreamBufferFull = 22;  // RETCODE_STREAM_BUF_FULL of vpuapi.h; also where the queue is full
 constexpr int kStatusStopped = 5;      // BMDEC_STOP
 constexpr int kStatusHung = 6;
 
@@ -152,7 +152,8 @@ struct ParametersHead {
 static_assert(sizeof(ParametersHead) == 96);
 
 constexpr int kSuccess = 0;
-constexpr int kStreamBufferFull = -14;  // BM_ERR_VDEC_BUF_FULL
+constexpr int kNoRoom = -16;     // BM_ERR_VDEC_NOBUF: the stream buffer has no room for the access unit
+constexpr int kQueueFull = -14;  // BM_ERR_VDEC_BUF_FULL: 20 access units wait
 constexpr int kStatusStopped = 9;
 constexpr int kStatusHungBm1684 = 11;  // behind one for timeouts
 constexpr int kStatusHungBm1688 = 10;

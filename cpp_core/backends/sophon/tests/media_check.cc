@@ -248,6 +248,8 @@ void measure_jpegs(Engine& engine, Decoder& decoder, const fs::path& folder) {
   }
   measure_jpeg(engine, decoder, folder / "progressive.jpg", progressive);
   measure_jpeg(engine, decoder, folder / "truncated.jpg", Bytes(usual.begin(), usual.begin() + 300));
+  const auto half = static_cast<std::ptrdiff_t>(usual.size() / 2);
+  measure_jpeg(engine, decoder, folder / "half.jpg", Bytes(usual.begin(), usual.end() - half));
   measure_jpeg(engine, decoder, folder / "no-jpeg.jpg", Bytes(300, 'x'));
 }
 

@@ -235,5 +235,7 @@ STUB_EXPORT bm::Status bmcv_image_jpeg_dec(bm::Handle handle, void** data, std::
   }
   const int decoded =
       tjDecompressToYUVPlanes(jpeg.get(), bytes, *sizes, planes, 0, owner.strides.data(), 0, TJFLAG_ACCURATEDCT);
-  return decoded == 0 ? bm::kSuccess : bm::kFailure;
+  if (decoded == 0) return bm::kSuccess;
+  bm_image_destroy(*out);  // and `out` still names it, as behind libsophon's decoder for what the JPEG unit cannot do
+  return bm::kFailure;
 }

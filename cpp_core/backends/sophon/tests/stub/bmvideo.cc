@@ -24,6 +24,7 @@ using Frame = bm::old::Frame;
 using Parameters = bm::old::Parameters;
 using Shared = bm::old::Parameters;
 constexpr int kFull = bm::old::kStreamBufferFull;
+constexpr int kNoRoom = kFull;
 constexpr int kStopped = bm::old::kStatusStopped;
 constexpr int kHung = bm::old::kStatusHung;
 constexpr int kDecoding = 3;
@@ -38,7 +39,8 @@ using Parameters = bm::bm1688::Parameters;
 constexpr int kHung = bm::now::kStatusHungBm1688;
 #endif
 using Shared = bm::now::ParametersHead;
-constexpr int kFull = bm::now::kStreamBufferFull;
+constexpr int kFull = bm::now::kQueueFull;
+constexpr int kNoRoom = bm::now::kNoRoom;
 constexpr int kStopped = bm::now::kStatusStopped;
 constexpr int kDecoding = 6;
 #endif
@@ -65,6 +67,7 @@ struct VideoDecoder {
 namespace {
 
 constexpr std::size_t kQueue = 20;
+constexpr std::size_t kStreamBytes = 100'000;  // of a box 4 MiB; here the buffer, too, is to be full in a test
 constexpr int kFailure = -1;
 
 Frame make_frame(bm::VideoDecoder& decoder, const bm::VideoDecoder::Unit& unit, bm::DeviceMemory& memory) {
@@ -134,6 +137,7 @@ int decode(bm::VideoDecoder* decoder, const bm::VideoPacket& packet) {
   std::memcpy(&header, packet.data, sizeof header);
   if (packet.size_bytes != sizeof header + header.width * header.height / 2U * 3U) return kFailure;
   if (decoder->input.size() >= kQueue) return kFull;
+  if ((decoder->input.size() + 1) * packet.size_bytes > kStreamBytes) return kNoRoom;
   decoder->input.push_back({{packet.data, packet.data + packet.size_bytes}, packet.pts});
   work(*decoder);
   return 0;
