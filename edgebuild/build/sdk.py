@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -40,8 +40,8 @@ class Imported:
 def take_sdk(
     name: str,
     chosen: Chosen,
-    recipe: SdkRecipe,
-    recipe_facts: str,
+    recipe_of: Callable[[str], SdkRecipe],
+    facts_of: Callable[[SdkRecipe], str],
     layouts: Sequence[SdkLayout],
     *,
     ws: Workspace,
@@ -49,7 +49,7 @@ def take_sdk(
 ) -> Imported:
     """What was chosen, packed into the cache, and the facts of it. Nothing of the project's is written.
 
-    undo: takes the archive out of the cache again, unless it was there before.
+    recipe_of: by the files' digest. undo: takes the archive out of the cache again, unless it was there before.
     """
     with ws.scratch("sdk-tree") as scratch:
         tree, prefix = scratch / "root", scratch / "prefix"
@@ -59,10 +59,11 @@ def take_sdk(
             binaries = binaries_of(tree, chosen.files, libraries)
             digest = digest_tree(tree)
             step.note = f"{len(libraries)} libraries"
+        recipe = recipe_of(digest)
         with ws.log.step(f"Packing {name}"):
             archive = _pack(name, digest, chosen, links, tree, ws, undo)
         lock = SdkLock(
-            recipe=recipe_facts,
+            recipe=facts_of(recipe),
             tree=digest,
             archive=archive,
             files=len(chosen.files),

@@ -32,7 +32,7 @@ from edgebuild.commands.sdk_show import document_of, echo_sdk
 from edgebuild.commands.sources import is_box, saved_image
 from edgebuild.config.contracts import load_contract
 from edgebuild.config.sdk import load_backend_functions, load_layouts, recipe_facts, save_sdk
-from edgebuild.config.sdk_again import earlier_recipe, kept_of, lost_of
+from edgebuild.config.sdk_again import earlier_sdk, kept_of, tell_lost
 from edgebuild.config.targets import load_row, resolve_names
 from edgebuild.errors import ConfigError, NotAvailable, VerificationError
 from edgebuild.model.arch import ARCHES, ArchName
@@ -110,29 +110,31 @@ def import_sdk(
             return
         shown = Path(source).name if Path(source).is_file() else source
         accepted_licence = _require_licence(chosen, licence, accepted, source)
-        before = earlier_recipe(name, ctx.ws)
-        kept = kept_of(before, shown, accepted_licence)
-        recipe = SdkRecipe(
-            title=title or kept.title or sdk_title(chosen.root, chosen.seen, source),
-            version=version or kept.version or _require_version(chosen, (*inner[::-1], source)),
-            arch=chosen.arch.name,
-            source=shown,
-            licence=accepted_licence,
-            inner=inner,
-            paths=paths,
-            only=only,
-            drop=drop,
-            redistributable=redistributable or kept.redistributable,
-            url=url or kept.url,
-            cmake_variables=kept.cmake_variables,
-        )
+        earlier = earlier_sdk(name, ctx.ws)
+
+        def recipe_of(files: str) -> SdkRecipe:
+            kept = kept_of(earlier, shown, accepted_licence, files)
+            return SdkRecipe(
+                title=title or kept.title or sdk_title(chosen.root, chosen.seen, source),
+                version=version or kept.version or _require_version(chosen, (*inner[::-1], source)),
+                arch=chosen.arch.name,
+                source=shown,
+                licence=accepted_licence,
+                inner=inner,
+                paths=paths,
+                only=only,
+                drop=drop,
+                redistributable=redistributable or kept.redistributable,
+                url=url or kept.url,
+                cmake_variables=kept.cmake_variables,
+            )
+
         with contextlib.ExitStack() as undo:
-            imported = take_sdk(name, chosen, recipe, recipe_facts(recipe), load_layouts(), ws=ctx.ws, undo=undo)
+            imported = take_sdk(name, chosen, recipe_of, recipe_facts, load_layouts(), ws=ctx.ws, undo=undo)
             tree = provide_sdk(imported.sdk, ws=ctx.ws)
             file = save_sdk(imported.sdk, ctx.ws)
             undo.pop_all()
-    if before and (lost := lost_of(before, imported.sdk.recipe)):
-        ctx.ws.log.note(f"{file}: was of {before.source}, so this is not what it was: {', '.join(lost)}")
+    tell_lost(earlier, imported.sdk, ctx.ws)
     unfit = {row: _unfit(imported.sdk, chosen, provided) for row, provided in boxes.items()}
     _show(imported, chosen, tree, file, unfit, as_json, ctx.ws)
 

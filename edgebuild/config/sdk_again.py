@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from edgebuild.config.sdk import sdk_file
 from edgebuild.config.yaml import load_yaml
 from edgebuild.errors import ConfigError
-from edgebuild.model.sdk import SdkLicence, SdkRecipe
+from edgebuild.model.sdk import Sdk, SdkLicence, SdkLock, SdkRecipe
 from edgebuild.workspace import Workspace
 
 
@@ -22,29 +23,56 @@ class Kept:
     cmake_variables: dict[str, str] = field(default_factory=dict)
 
 
-def earlier_recipe(name: str, ws: Workspace) -> SdkRecipe | None:
-    """What the SDK of this name is now; None also where it cannot be read, which an import mends."""
+@dataclass(frozen=True)
+class Earlier:
+    """What the SDK of a name is now. tree: digest of its files, "" where that cannot be read."""
+
+    recipe: SdkRecipe
+    tree: str
+
+
+def earlier_sdk(name: str, ws: Workspace) -> Earlier | None:
+    """None also where the recipe cannot be read, which an import mends and this tells."""
     file = sdk_file(name, ws)
     try:
-        return load_yaml(file, SdkRecipe) if file.is_file() else None
+        recipe = load_yaml(file, SdkRecipe) if file.is_file() else None
     except ConfigError:
+        ws.log.note(f"{file}: could not be read, so nothing of it is kept")
         return None
+    return Earlier(recipe, _tree_of(file.with_suffix(".lock"))) if recipe else None
 
 
-def kept_of(before: SdkRecipe | None, source: str, licence: SdkLicence) -> Kept:
-    """Of another source it would be wrong; and what may ship, no other licence says."""
-    if before is None or before.source != source:
+def _tree_of(lock: Path) -> str:
+    try:
+        return load_yaml(lock, SdkLock).tree
+    except ConfigError:
+        return ""
+
+
+def kept_of(earlier: Earlier | None, source: str, licence: SdkLicence, tree: str) -> Kept:
+    """Of another source it would be wrong, a version of other files, too; and what may ship, no other licence says."""
+    if earlier is None or earlier.recipe.source != source:
         return Kept()
+    before = earlier.recipe
     return Kept(
         title=before.title,
-        version=before.version,
+        version=before.version if earlier.tree == tree else "",
         url=before.url,
         redistributable=before.redistributable and before.licence.name == licence.name,
         cmake_variables=before.cmake_variables,
     )
 
 
-def lost_of(before: SdkRecipe, after: SdkRecipe) -> list[str]:
+def tell_lost(earlier: Earlier | None, now: Sdk, ws: Workspace) -> None:
     """Fields that may have been edited and are other ones now. A new version is what a new source is for."""
-    fields = ("title", "url", "redistributable", "cmake_variables")
-    return [name for name in fields if getattr(before, name) and getattr(before, name) != getattr(after, name)]
+    if earlier is None:
+        return
+    before, after, fields, why = earlier.recipe, now.recipe, ["title", "url", "redistributable", "cmake_variables"], ""
+    if before.source != after.source:
+        why = f"was of {before.source}, so "
+    elif earlier.tree != now.lock.tree:
+        fields.append("version")
+        why = f"was of other files of {before.source}, so "
+    lost = [name for name in fields if getattr(before, name) and getattr(before, name) != getattr(after, name)]
+    if lost:
+        ws.log.note(f"{sdk_file(now.name, ws)}: {why}this is not what it was: {', '.join(lost)}")

@@ -14,7 +14,7 @@ import yaml
 from edgebuild.config.sdk import load_sdk
 from edgebuild.log import Log
 from edgebuild.workspace import Workspace
-from tests.unit.test_sdk_import import SDK, imported, tar
+from tests.unit.test_sdk_import import SDK, YES, call, imported, tar
 
 
 @pytest.fixture
@@ -62,6 +62,30 @@ def test_edits_that_another_source_ends_are_named(sdk: Path, ws: Workspace, tmp_
         "was of acme-sdk-1.4.2.tar.gz, so this is not what it was: title, url, redistributable, cmake_"
         in said.getvalue()
     )
+
+
+def test_a_version_is_of_the_files_that_it_was_said_of(ws: Workspace, tmp_path: Path) -> None:
+    """A box, folder or archive keeps its name when a newer release comes to lie there."""
+    said = StringIO()
+    told = replace(ws, log=Log(said))
+    imported(ws, tar(tmp_path / "acme.tar.gz", {**SDK, "acme/version.json": b'{"version": "1.4.2"}'}))
+    edit_recipe(ws)
+    imported(told, tar(tmp_path / "acme.tar.gz", {**SDK, "acme/version.json": b'{"version": "1.5"}'}))
+    assert recipe_of(ws) == {**EDITS, "version": "1.5"}
+    assert "was of other files of acme.tar.gz, so this is not what it was: version" in said.getvalue()
+    untold = call(ws, "import", tar(tmp_path / "acme.tar.gz", SDK), "--as", "acme", *YES)
+    assert "neither its name nor its files tell its version" in str(untold.exception)
+    assert recipe_of(ws)["version"] == "1.5", "nothing was written"
+
+
+def test_a_recipe_that_cannot_be_read_is_made_anew_and_that_is_told(sdk: Path, ws: Workspace) -> None:
+    imported(ws, sdk)
+    file = ws.project / "sysroots/sdks/acme.yaml"
+    file.write_text(file.read_text() + "titel: Acme\n")
+    said = StringIO()
+    imported(replace(ws, log=Log(said)), sdk)
+    assert recipe_of(ws)["version"] == "1.4.2"
+    assert f"{file}: could not be read, so nothing of it is kept" in said.getvalue()
 
 
 def test_two_imports_of_one_name_wait_for_each_other(sdk: Path, ws: Workspace) -> None:
