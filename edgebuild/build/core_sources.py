@@ -40,7 +40,7 @@ def require_counted(source: Path, tree: Path, run: Runner) -> None:
 
 def read_uncounted(source: Path, tree: Path, run: Runner) -> list[Path]:
     """Files that were left out and that CMake included, a command names or takes, a compiler listed as a header or
-    CMake's scripts install from where it lies.
+    CMake's scripts install from where it lies; or that lie below a folder of tests of which any of this is true.
     """
     asked = (("query", "build.ninja"), ("inputs", "all"), ("commands",), ("deps",))
     known = [run(Command(cmake.tool("ninja"), "-C", tree, "-t", *words)).stdout for words in asked]
@@ -48,5 +48,11 @@ def read_uncounted(source: Path, tree: Path, run: Runner) -> list[Path]:
     # A folder's name may have spaces, which some of these escape.
     text = re.sub(r"[\\'\"]", "", "\n".join(known)).replace(str(source), "/SOURCE")
     named = {os.path.normpath(tree / word) for word in set(re.split(r"[\s;=()]+", text))}
-    left_out = sorted(path for pattern in _NOT_COMPILED for path in source.glob(pattern))
-    return [path for path in left_out if f"/SOURCE/{path.relative_to(source)}" in named]
+    left_out = sorted(path for pattern in _NOT_COMPILED for path in source.glob(pattern) if path.is_file())
+
+    def is_read(path: Path) -> bool:
+        inner = path.relative_to(source)
+        below_tests = (folder for folder in inner.parents if len(folder.parts) > len(("backends", "NAME", "tests")))
+        return any(f"/SOURCE/{name}" in named for name in (inner, *below_tests))
+
+    return [path for path in left_out if is_read(path)]

@@ -80,6 +80,7 @@ READS = {
     "tests/sdk/acme.h": 'file(WRITE ${PROJECT_BINARY_DIR}/other.d "other: ${HERE}/backends/acme/tests/sdk/acme.h\\n")\n'
     "add_custom_command(OUTPUT other COMMAND ${CMAKE_COMMAND} -E touch other DEPFILE ${PROJECT_BINARY_DIR}/other.d)\n"
     "add_custom_target(z ALL DEPENDS other)",
+    "tests/parts/more/affine.acme": "install(DIRECTORY backends/acme/tests/parts DESTINATION share)",
     "README.md": "install(FILES backends/acme/README.md DESTINATION share)",
 }
 
