@@ -26,6 +26,7 @@ from edgebuild.model.target import ToolchainSpec
 from edgebuild.workspace import Workspace, write_atomic
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
+_OWN_TITLE = re.compile(r"GCC \S+ for \S+, glibc \S+")  # as _spec() gives it; any other is somebody's
 _HOST = "zig"  # whose compilers make what runs on the build machine
 _HEADER = "# What `edgebuild toolchain import` has found; the lock beside it says which bytes, and what is where.\n"
 # As in toolchains/zig.yaml: one answer on every CPU, kernels with 64 KiB pages, debug information that can be found.
@@ -94,8 +95,9 @@ def _spec(name: str, source: Path, url: str, archive: Download, found: Found, ws
     """Flags and host that somebody has edited stay; title and address do for the same source."""
     layout, before = found.layout, _earlier_recipe(name, ws)
     same = before if before and before.source == str(source) else None
+    title = same.title if same and not _OWN_TITLE.fullmatch(same.title) else ""
     recipe = GccRecipe(
-        title=same.title if same else f"GCC {layout.gcc} for {layout.triple}, glibc {found.glibc}",
+        title=title or f"GCC {layout.gcc} for {layout.triple}, glibc {found.glibc}",
         arch=found.arch.name,
         host=before.host if before else _HOST,
         source=str(source),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import tarfile
@@ -294,6 +295,8 @@ def test_what_was_edited_in_the_recipe_is_still_there_after_another_import(ws: W
     )
     other = again("/gcc-9")
     assert (other.title, other.c_flags, other.url) == (first.title, ("-O3",), "")
+    found = dataclasses.replace(found, glibc="2.31")
+    assert again("/gcc-9").title.endswith("glibc 2.31"), "nobody has edited it, and another toolchain lies there"
 
 
 # ---- The command ----
