@@ -32,12 +32,12 @@ class NoSignals {
 
 }  // namespace
 
-Feed::Feed(std::size_t streams, std::size_t ahead, std::function<bool()> is_stopped)
-    : ahead_(ahead), is_stopped_(std::move(is_stopped)), streams_(streams) {}
+Feed::Feed(std::size_t streams, std::size_t ahead, Leaves leaves, std::function<bool()> is_stopped)
+    : ahead_(ahead), leaves_(leaves), is_stopped_(std::move(is_stopped)), streams_(streams) {}
 
 Result<std::unique_ptr<Feed>> Feed::start(const std::vector<SourceRequest>& requests, std::size_t ahead,
-                                          std::function<bool()> is_stopped) {
-  std::unique_ptr<Feed> feed(new Feed(requests.size(), ahead, std::move(is_stopped)));
+                                          Leaves leaves, std::function<bool()> is_stopped) {
+  std::unique_ptr<Feed> feed(new Feed(requests.size(), ahead, leaves, std::move(is_stopped)));
   if (Status started = feed->start_threads(requests); !started) return started.error();
   return feed;
 }
@@ -66,6 +66,17 @@ Feed::~Feed() {
   for (std::thread& thread : threads_) thread.join();
 }
 
+Result<std::optional<HostedFrame>> Feed::next_of(Source& source) const {
+  Result<std::optional<Frame>> frame = source.next();
+  if (!frame) return frame.error();
+  if (!frame->has_value()) return std::optional<HostedFrame>();
+  HostedFrame picture(**std::move(frame));
+  if (leaves_ == Leaves::kOnHost) {
+    if (Status settled = picture.settle_on_host(); !settled) return settled.error();
+  }
+  return std::optional<HostedFrame>(std::move(picture));
+}
+
 /// A thread's life.
 void Feed::read(std::size_t stream, const SourceRequest& request) {
   Result<std::unique_ptr<Source>> source = open_source(request);
@@ -74,10 +85,10 @@ void Feed::read(std::size_t stream, const SourceRequest& request) {
   } else {
     while (true) {
       Stopwatch watch;
-      Result<std::optional<Frame>> frame = (*source)->next();
-      if (frame && !frame->has_value()) break;
-      const bool is_last = !frame;
-      Item item{stream, frame ? Result<Frame>(**std::move(frame)) : frame.error(), watch.lap_us()};
+      Result<std::optional<HostedFrame>> picture = next_of(**source);
+      if (picture && !picture->has_value()) break;
+      const bool is_last = !picture;
+      Item item{stream, picture ? Result<HostedFrame>(**std::move(picture)) : picture.error(), watch.lap_us()};
       if (!put(std::move(item)) || is_last) break;
     }
   }
@@ -120,8 +131,10 @@ bool Feed::is_over() const {
 std::vector<Feed::Item> Feed::take(std::size_t most, std::chrono::microseconds wait, First first) {
   std::vector<Item> taken;
   std::unique_lock lock(mutex_);
-  while (!pop(taken)) {
-    if (first == First::kIfThere || is_over() || (is_stopped_ && is_stopped_())) return taken;
+  while (true) {
+    if (is_stopped_ && is_stopped_()) return taken;
+    if (pop(taken)) break;
+    if (first == First::kIfThere || is_over()) return taken;
     has_changed_.wait_for(lock, kLookEvery);
   }
   const auto deadline = std::chrono::steady_clock::now() + wait;

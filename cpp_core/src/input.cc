@@ -15,6 +15,13 @@ Result<const Frame*> HostedFrame::on_host() {
   return &*host_;
 }
 
+Status HostedFrame::settle_on_host() {
+  const Result<const Frame*> host = on_host();
+  if (!host) return host.error();
+  frame_ = **host;
+  return {};
+}
+
 InputMaker::Kind InputMaker::kind_of(const Frame& frame) noexcept {
   return {frame.place, frame.layout, frame.chroma_shift_x, frame.chroma_shift_y, frame.matrix,
           frame.range, frame.siting, frame.width_px,       frame.height_px};

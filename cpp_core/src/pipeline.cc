@@ -77,7 +77,7 @@ void Pipeline::State::start_next() {
 }
 
 Result<Run> Pipeline::State::start(Frame frame, std::int64_t decode_us) {
-  Result<Flying> flying = runs.take_in(std::move(frame), decode_us);
+  Result<Flying> flying = runs.take_in(HostedFrame(std::move(frame)), decode_us);
   if (!flying) return flying.error();
   std::vector<Flying> one;
   one.push_back(*std::move(flying));

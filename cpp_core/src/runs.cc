@@ -96,8 +96,8 @@ Result<Runs> Runs::open(const PipelineConfig& config, const std::filesystem::pat
   return Runs(*std::move(description), *std::move(engine), *batching, *in_flight, config.digests);
 }
 
-Result<Flying> Runs::take_in(Frame frame, std::int64_t decode_us) {
-  Flying flying{HostedFrame(std::move(frame)), 0, {}, std::nullopt, {}};
+Result<Flying> Runs::take_in(HostedFrame taken, std::int64_t decode_us) {
+  Flying flying{std::move(taken), 0, {}, std::nullopt, {}};
   const Frame& picture = flying.picture.frame();
   flying.timings.decode_us = decode_us;
   if (digests_) {  // before a device is told to read the picture, which an error here gives back

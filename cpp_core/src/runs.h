@@ -57,7 +57,7 @@ class Runs {
   std::size_t batch() const noexcept { return static_cast<std::size_t>(batching_.most); }
 
   /// Makes the frame's input for the run that start() begins next. An error is the frame's own: it is not in the run.
-  Result<Flying> take_in(Frame frame, std::int64_t decode_us);
+  Result<Flying> take_in(HostedFrame taken, std::int64_t decode_us);
 
   /// frames: those taken in since the last run, at least one. An error is that of them all.
   Result<Run> start(std::vector<Flying> frames);

@@ -42,9 +42,10 @@ struct Streams::State {
   std::unique_ptr<Feed> feed;
 
   std::optional<Error> failure;  // of the engine: nothing is started any more
+  bool is_told = false;          // it; runs that are still open end with the engine
 
   void start_next(Feed::First first);
-  Result<Flight> put_together(std::vector<Feed::Item> items);
+  Flight put_together(std::vector<Feed::Item> items);
   Status finish(Flight flown);
 };
 
@@ -67,7 +68,8 @@ Result<Streams> Streams::open(const PipelineConfig& config, const fs::path& back
   }
   // Two: one is worked on while the next is decoded. A batch may be of fewer streams than it has rows.
   const std::size_t ahead = std::max<std::size_t>(2, (runs->batch() + requests.size() - 1) / requests.size());
-  Result<std::unique_ptr<Feed>> feed = Feed::start(requests, ahead, config.source.is_stopped);
+  const auto leaves = runs->batch() > 1 ? Feed::Leaves::kOnHost : Feed::Leaves::kInPlace;
+  Result<std::unique_ptr<Feed>> feed = Feed::start(requests, ahead, leaves, config.source.is_stopped);
   if (!feed) return feed.error();
   State state{*std::move(folders), config.batch_wait, {}, {}, *std::move(runs), *std::move(feed), std::nullopt};
   return Streams(std::make_unique<State>(std::move(state)));
@@ -85,12 +87,13 @@ Result<std::optional<StreamResult>> Streams::next() {
       state.start_next(first);
       if (state.flight.size() == before) break;
     }
-    if (state.flight.empty() && state.failure) return *state.failure;
+    if (state.is_told || (state.flight.empty() && state.failure)) return *state.failure;
     if (state.flight.empty()) return std::optional<StreamResult>();
     Flight flown = std::move(state.flight.front());
     state.flight.pop_front();
     if (Status finished = state.finish(std::move(flown)); !finished) {
-      state.failure = finished.error();  // runs that are still open end with the engine
+      state.failure = finished.error();
+      state.is_told = true;
       return *state.failure;
     }
   }
@@ -102,15 +105,10 @@ Result<std::optional<StreamResult>> Streams::next() {
 void Streams::State::start_next(Feed::First first) {
   std::vector<Feed::Item> items = feed->take(runs.batch(), batch_wait, first);
   if (items.empty()) return;
-  Result<Flight> started = put_together(std::move(items));
-  if (started) {
-    flight.push_back(*std::move(started));
-  } else {
-    failure = started.error();
-  }
+  flight.push_back(put_together(std::move(items)));
 }
 
-Result<Flight> Streams::State::put_together(std::vector<Feed::Item> items) {
+Flight Streams::State::put_together(std::vector<Feed::Item> items) {
   Flight put;
   std::vector<Flying> frames;
   const auto has_ended = [&](std::size_t stream) {
@@ -118,8 +116,8 @@ Result<Flight> Streams::State::put_together(std::vector<Feed::Item> items) {
   };
   for (Feed::Item& item : items) {
     if (has_ended(item.stream)) continue;  // frames behind an error of their stream
-    Result<Flying> flying = item.frame ? runs.take_in(*std::move(item.frame), item.decode_us)
-                                       : Result<Flying>(item.frame.error());
+    Result<Flying> flying = item.picture ? runs.take_in(*std::move(item.picture), item.decode_us)
+                                         : Result<Flying>(item.picture.error());
     if (!flying) {
       feed->drop(item.stream);
       put.ends.push_back({item.stream, flying.error()});
@@ -130,8 +128,11 @@ Result<Flight> Streams::State::put_together(std::vector<Feed::Item> items) {
   }
   if (frames.empty()) return put;
   Result<Run> run = runs.start(std::move(frames));
-  if (!run) return run.error();
-  put.run = *std::move(run);
+  if (run) {
+    put.run = *std::move(run);
+  } else {
+    failure = run.error();
+  }
   return put;
 }
 

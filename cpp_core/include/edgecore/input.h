@@ -22,11 +22,15 @@ class HostedFrame {
   const Frame& frame() const noexcept { return frame_; }
   Result<const Frame*> on_host();
 
-  /// The copy; null where none was made, or where the picture lies on the host itself.
-  const Frame* download() const noexcept { return frame_.place != Place::kHost && host_ ? &*host_ : nullptr; }
+  /// frame() becomes the copy, and the picture goes back to its decoder.
+  Status settle_on_host();
+
+  /// The copy; null where none was made, or where the picture lay on the host itself.
+  const Frame* download() const noexcept { return was_elsewhere_ && host_ ? &*host_ : nullptr; }
 
  private:
   Frame frame_;
+  bool was_elsewhere_ = frame_.place != Place::kHost;
   std::optional<Frame> host_;
 };
 

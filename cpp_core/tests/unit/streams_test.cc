@@ -151,6 +151,29 @@ TEST_CASE("a picture whose input cannot be made ends its stream alone, even amid
   CHECK(played.told[1] == numbers(6));
 }
 
+TEST_CASE("batches hold none of a decoder's pictures, of which there may be few") {
+  Scene scene("any-batch counting", {20, 1});
+  for (int at = 0; at < 20; ++at) scene.set(0, at, "4x4 " + std::to_string(kFirstLevel + at) + " few");
+  scene.config().batch = 8;
+  scene.config().in_flight = 3;
+  Streams streams = scene.open();
+  std::vector<FrameResult> kept;
+  while (true) {
+    Result<std::optional<StreamResult>> next = streams.next();
+    REQUIRE_MESSAGE(next.ok(), next.error().message);
+    if (!next->has_value()) break;
+    REQUIRE_MESSAGE((*next)->result.ok(), (*next)->result.error().message);
+    kept.push_back(*std::move((*next)->result));
+  }
+  CHECK(kept.size() == 21);
+  std::uint64_t downloads = 0;
+  for (const FrameResult& result : kept) {
+    CHECK(result.frame.place == Place::kHost);
+    downloads += result.copies.value().to_host;
+  }
+  CHECK(downloads == 21);
+}
+
 TEST_CASE("an engine that fails is everybody's error") {
   Scene scene("any-batch fails-at-2", {4, 4});
   scene.config().batch = 2;
@@ -169,6 +192,32 @@ TEST_CASE("an engine's error comes behind the results of the runs before it, and
   CHECK(played.told[0] == "0 1 ");
   CHECK(played.error == "frame 2: inference: submit 3 refused");
   CHECK(streams.next().error().message == played.error);
+}
+
+TEST_CASE("a run that fails is the end, with others open behind it") {
+  Scene scene("fails-at-2", {25, 25, 25});
+  scene.config().in_flight = 3;
+  Streams streams = scene.open();
+  std::this_thread::sleep_for(100ms);  // pictures enough for three runs
+  const Played played = play(streams, 3);
+  CHECK(played.order.size() == 1);
+  CHECK(played.error == "frame 0: inference: wait 2 failed");
+  for (int again = 0; again < 3; ++again) {
+    const Result<std::optional<StreamResult>> next = streams.next();
+    REQUIRE_FALSE(next.ok());
+    CHECK(next.error().message == played.error);
+  }
+}
+
+TEST_CASE("a stream's error is told before that of the engine, which refuses the rest of its batch") {
+  Scene scene("any-batch refuses-1", {1, 1});
+  scene.set(1, 0, "nonsense");
+  scene.config().batch = 2;
+  scene.config().batch_wait = 10s;
+  Streams streams = scene.open();
+  const Played played = play(streams, 2);
+  CHECK(played.told[1].find("!") == 0);
+  CHECK(played.error == "frame 0: inference: submit 1 refused");
 }
 
 TEST_CASE("a batch waits for its full size, and not for streams that have ended") {
@@ -220,17 +269,20 @@ TEST_CASE("streams that are dropped wait for their threads and for what is in fl
   }
 }
 
-TEST_CASE("a run that is stopped ends, whatever the streams still have") {
+TEST_CASE("a run that is stopped ends behind what is in flight, whatever the streams still have") {
   std::atomic<bool> is_stopped{false};
   Scene scene("", {25});
+  scene.config().sources.front().request.loop = true;
   scene.config().source.is_stopped = [&] { return is_stopped.load(); };
-  scene.config().in_flight = 1;
+  scene.config().in_flight = 3;
   Streams streams = scene.open();
   CHECK(streams.next()->has_value());
   is_stopped = true;
   int rest = 0;
-  while (streams.next()->has_value()) ++rest;
-  CHECK(rest <= 24);
+  do {
+    std::this_thread::sleep_for(10ms);  // there is always another picture
+  } while (streams.next()->has_value() && ++rest < 20);
+  CHECK(rest <= 2);
 }
 
 TEST_CASE("a batch is the model's, or the user's where the model leaves it free") {

@@ -1,5 +1,6 @@
-// Decoders without a vendor, whose pictures are gray, all of one level. FakeDecoder's units are "WIDTHxHEIGHT LEVEL".
-// FakeVideo's are H.264 access units that hold the text "fake:SIDE LEVEL WORDS;" and are not decoded further.
+// Decoders without a vendor, whose pictures are gray, all of one level. FakeDecoder's units are "WIDTHxHEIGHT LEVEL",
+// and "few" behind it where no more than eight pictures may be held at a time. FakeVideo's are H.264 access units that
+// hold the text "fake:SIDE LEVEL WORDS;" and are not decoded further.
 #pragma once
 
 #include <algorithm>
@@ -21,9 +22,11 @@ class GrayDecoder : public edgecore::abi::Decoder {
   using Picture = edgecore::abi::Picture;
   using Error = edgecore::abi::Error;
 
-  Code pull(Picture* picture, std::int32_t* has_picture, Error*) noexcept override {
+  Code pull(Picture* picture, std::int32_t* has_picture, Error* error) noexcept override {
     *has_picture = made_.size() > held_ ? 1 : 0;
     if (*has_picture == 0) return Code::kOk;
+    // Drivers wait here for some seconds, in which none comes back: the decoder takes one call at a time.
+    if (has_few_ && out_ >= kFew) return edgecore::module::fail(error, Code::kSdk, "all %d pictures are held", kFew);
     const auto next = std::min_element(made_.begin(), made_.end(), [](const Made& a, const Made& b) { return a.pts_us < b.pts_us; });
     const Made made = *next;
     made_.erase(next);
@@ -70,8 +73,10 @@ class GrayDecoder : public edgecore::abi::Decoder {
 
   std::deque<Made> made_;
   std::size_t held_ = 0;  // pictures that wait for one with an earlier time
+  bool has_few_ = false;  // pictures for all who hold them
 
  private:
+  static constexpr int kFew = 8;
   int out_ = 0;
 };
 
@@ -84,6 +89,7 @@ class FakeDecoder final : public GrayDecoder {
     if (std::sscanf(unit.c_str(), "%dx%d %d", &made.width, &made.height, &made.level) != 3) {
       return edgecore::module::fail(error, Code::kCorrupt, "not a picture");
     }
+    if (has_word(unit, "few")) has_few_ = true;
     made_.push_back(made);
     return Code::kOk;
   }
