@@ -67,7 +67,9 @@ class Look {
 
   Code check(Kind kind, std::uint64_t at, const Facts& facts) {
     if (kind == kModel) return check_model(at, facts);
-    if (kind == kOperatorSet && (facts.value[2] == 0 || facts.value[2] > kMostBytes)) {
+    // Where it is ONNX's own: of others the runtime takes any number, and none.
+    const bool has_domain = kind == kOperatorSet && facts.bytes[1].size() > 0;
+    if (kind == kOperatorSet && !has_domain && (facts.value[2] == 0 || facts.value[2] > kMostBytes)) {
       return refuse(kind, at, "its version is missing");
     }
     if (kind == kNode && facts.bytes[4].size() == 0) return refuse(kind, at, "its operator has no name");
@@ -155,6 +157,7 @@ class Look {
     std::optional<std::uint64_t>& number = key == "offset" ? tensor.offset : tensor.length;
     number = parse_number(value);
     if (!number) tensor.has_bad_number = true;
+    if (tensor.length == std::uint64_t{0}) tensor.length.reset();  // means to the runtime that nobody says it
   }
 
   Code check_model(std::uint64_t at, const Facts& facts) {

@@ -146,6 +146,26 @@ def test_weights_in_a_file_of_their_own_have_to_be_there_and_long_enough(
     assert text.startswith(f"{weights}: ")
 
 
+def test_what_the_runtime_takes_for_unsaid_is_not_refused(look: Look, clips: Path, tmp_path: Path) -> None:
+    """Another domain's operator set without a version, and weights in a file of their own whose length is 0."""
+    model = tmp_path / "model.onnx"
+    proto = onnx.load(clips / "centerface.onnx")
+    onnx.save(proto, model, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    proto = onnx.load(model, load_external_data=False)
+    proto.opset_import.add(domain="vendor.example")
+    for tensor in proto.graph.initializer:
+        for entry in tensor.external_data:
+            if entry.key == "length":
+                entry.value = "0"
+    model.write_bytes(proto.SerializeToString())
+    onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+    assert look(model) == (OK, "")
+    del proto.opset_import[-1]
+    proto.opset_import[0].ClearField("version")
+    model.write_bytes(proto.SerializeToString())
+    assert look(model)[0] == CORRUPT
+
+
 def test_the_runtimes_own_format_runs_and_is_known_by_its_identifier(
     look: Look, native: Built, clips: Path, tmp_path: Path, native_lines: dict[str, dict[int, FrameLine]]
 ) -> None:
