@@ -83,7 +83,9 @@ class Converter:
             "LD_LIBRARY_PATH": ":".join((*_SYSTEM_LIBRARIES, str(root / "lib"), str(root / "lib" / "third_party"))),
             **({"OMP_NUM_THREADS": threads} if threads else {}),
         }
-        command = [self.python, *map(str, words)]
+        # Where tensors of one size lie on the chip follows from the addresses that the converter's own objects get:
+        # with these left to chance, one model came out in three forms.
+        command = ["setarch", "x86_64", "--addr-no-randomize", self.python, *map(str, words)]
         ended = subprocess.run(
             command, cwd=cwd, env=env, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
         )
