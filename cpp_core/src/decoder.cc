@@ -1,7 +1,9 @@
 #include "edgecore/decoder.h"
 
 #include <array>
+#include <chrono>
 #include <mutex>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -10,6 +12,11 @@
 #include "picture.h"
 
 namespace edgecore {
+namespace {
+
+constexpr std::chrono::milliseconds kMoment{1};  // in which those that wait for the decoder have their turn
+
+}  // namespace
 
 /// Frames may be dropped on another thread than the decoder's, which takes one call at a time.
 struct Decoder::State {
@@ -90,12 +97,15 @@ Status Decoder::push(const void* bytes, std::size_t size_bytes, std::int64_t pts
 
 Result<std::optional<Frame>> Decoder::pull() {
   abi::Picture picture;
-  std::int32_t has_picture = 0;
+  std::int32_t has_picture = abi::kAskAgain;
   abi::Error error;
-  {
-    const std::lock_guard one_at_a_time(state_->mutex);
-    const Code code = state_->raw->pull(&picture, &has_picture, &error);
-    if (code != Code::kOk) return from_module("decoder", code, error);
+  while (has_picture == abi::kAskAgain) {
+    {
+      const std::lock_guard one_at_a_time(state_->mutex);
+      const Code code = state_->raw->pull(&picture, &has_picture, &error);
+      if (code != Code::kOk) return from_module("decoder", code, error);
+    }
+    if (has_picture == abi::kAskAgain) std::this_thread::sleep_for(kMoment);
   }
   if (has_picture == 0) return std::optional<Frame>();
   const auto owner = std::make_shared<DecodedPicture>(state_, picture);

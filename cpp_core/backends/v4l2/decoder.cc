@@ -64,7 +64,7 @@ class Decoder final : public edgecore::abi::Decoder {
 
   Code pull(Picture* picture, std::int32_t* has_picture, Error* error) noexcept override {
     *has_picture = 0;
-    auto last_moved = Clock::now();
+    if (!std::exchange(is_asked_again_, false)) last_moved_ = Clock::now();
     for (;;) {
       bool moved = false;
       if (Code code = step(moved, error); code != Code::kOk) return code;
@@ -76,19 +76,25 @@ class Decoder final : public edgecore::abi::Decoder {
       }
       if (is_over_ || (!is_ending_ && !coded_.is_waiting())) return Code::kOk;
       if (moved) {
-        last_moved = Clock::now();
+        last_moved_ = Clock::now();
         continue;
       }
-      const auto idle = Clock::now() - last_moved;
-      if (is_changing_ && idle > kNoLastPicture) {
+      const auto idle = Clock::now() - last_moved_;
+      // Without a buffer the device can give neither the mark nor the pictures before it.
+      if (is_changing_ && set_->held() < set_->buffers().size() && idle > kNoLastPicture) {
         if (Code code = change(error); code != Code::kOk) return code;
-        last_moved = Clock::now();
+        last_moved_ = Clock::now();
       } else if (is_end_told_ && set_ == nullptr && idle > kNoPicture) {
         return fail(error, Code::kCorrupt, "the stream ends before the decoder finds a picture in it");
       } else if (idle > kStalled) {
         return fail(error, Code::kSdk, "the decoder stands still: %zu of its %zu pictures are held, %s",
                     set_ != nullptr ? set_->held() : 0, set_ != nullptr ? set_->buffers().size() : 0,
                     is_end_told_ ? "its end does not come" : "its coded buffers are full");
+      }
+      if (!former_.empty() || (set_ != nullptr && set_->held() > 0)) {  // their users cannot hand them back meanwhile
+        *has_picture = edgecore::abi::kAskAgain;
+        is_asked_again_ = true;
+        return Code::kOk;
       }
       device_.wait();
     }
@@ -98,6 +104,7 @@ class Decoder final : public edgecore::abi::Decoder {
     auto* buffer = static_cast<PictureBuffer*>(std::exchange(picture->token, nullptr));
     if (buffer == nullptr) return;
     buffer->is_held = false;
+    last_moved_ = Clock::now();
     if (buffer->set == set_.get()) {
       if (failure_ == Code::kOk) failure_ = queue(*buffer, &reason_);
       return;
@@ -256,6 +263,8 @@ class Decoder final : public edgecore::abi::Decoder {
   std::unique_ptr<PictureSet> set_;                  // of the present format
   std::vector<std::unique_ptr<PictureSet>> former_;  // of which pictures are held
   std::deque<Picture> ready_;
+  Clock::time_point last_moved_;
+  bool is_asked_again_ = false;  // the caller waits between two calls
   Code failure_ = Code::kOk;  // of recycle(), which cannot tell
   Error reason_;
   bool is_fresh_ = true;

@@ -161,13 +161,17 @@ struct DecoderSpec {
   std::int32_t device = 0;
 };
 
+/// What Decoder::pull may say in has_picture: nothing can come while the call lasts.
+inline constexpr std::int32_t kAskAgain = -1;
+
 /// Compressed pictures in, pictures out. One thread at a time.
 class Decoder {
  public:
   /// bytes: one access unit (Annex B for H.264 and H.265), the caller's; size 0: the end, what is held back comes out.
   virtual Code push(const void* bytes, std::size_t size_bytes, std::int64_t pts_us, Error* error) noexcept = 0;
 
-  /// *has_picture 0: push more. The picture is the caller's until recycle().
+  /// *has_picture 0: push more; kAskAgain: pull again, soon, and let others hand pictures back in between, which it may
+  /// wait for. The picture is the caller's until recycle().
   virtual Code pull(Picture* picture, std::int32_t* has_picture, Error* error) noexcept = 0;
   virtual void recycle(Picture* picture) noexcept = 0;
 

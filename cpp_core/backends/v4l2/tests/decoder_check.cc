@@ -1,12 +1,17 @@
 // edgecore-v4l2-check MODULES UNITS VIDEO...: the videos one after the other as one stream, so that sizes may change in it,
 // through the module's decoder, against what FFmpeg makes of each; then the first of them again. UNITS: of each video; 0: noise
 // takes its place, in which no picture is.
+// With "slow" behind the videos: once, and another thread keeps all pictures for a while, as streams in a batch do.
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
 #include <filesystem>
+#include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "edgecore/backend.h"
@@ -131,6 +136,59 @@ class Check {
   std::size_t at_ = 0, pictures_ = 0;
 };
 
+/// A user on another thread, who lets go of what he holds now and then.
+class SlowUser {
+ public:
+  SlowUser() : thread_([this] { live(); }) {}
+  SlowUser(const SlowUser&) = delete;
+  SlowUser& operator=(const SlowUser&) = delete;
+  ~SlowUser() {
+    is_over_ = true;
+    thread_.join();
+  }
+
+  void take(Frame frame) {
+    const std::lock_guard lock(mutex_);
+    held_.push_back(std::move(frame));
+  }
+
+ private:
+  void live() {
+    while (!is_over_) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(500));
+      std::vector<Frame> done;
+      const std::lock_guard lock(mutex_);
+      done.swap(held_);
+    }
+  }
+
+  std::mutex mutex_;
+  std::vector<Frame> held_;
+  std::atomic<bool> is_over_{false};
+  std::thread thread_;  // last: it uses the others
+};
+
+/// 0 where every picture comes, however long others are held.
+int run_slowly(Decoder& decoder, const std::vector<Unit>& units, const std::vector<Expected>& expected) {
+  SlowUser user;
+  std::size_t at = 0;
+  for (std::size_t unit = 0; unit <= units.size(); ++unit) {
+    const Status pushed = unit == units.size()
+                              ? decoder.push(nullptr, 0, 0)
+                              : decoder.push(units[unit].bytes.data(), units[unit].bytes.size(), units[unit].pts_us);
+    if (!pushed) return fail("push", pushed.error().message);
+    for (;;) {
+      Result<std::optional<Frame>> frame = decoder.pull();
+      if (!frame) return fail("pull", frame.error().message);
+      if (!frame->has_value()) break;
+      if (at == expected.size() || (*frame)->pts_us != expected[at].pts_us) return fail("pull", "another picture");
+      ++at;
+      user.take(**std::move(frame));
+    }
+  }
+  return at == expected.size() ? 0 : fail("end", std::to_string(at) + " pictures of " + std::to_string(expected.size()));
+}
+
 /// Descriptors of the stand-in's memory that are still open.
 int left_open() {
   int count = 0;
@@ -142,7 +200,9 @@ int left_open() {
   return count;
 }
 
-int run(const std::string& modules, std::size_t limit, const std::vector<std::string>& videos) {
+int run(const std::string& modules, std::size_t limit, std::vector<std::string> videos) {
+  const bool is_slow = videos.back() == "slow";
+  if (is_slow) videos.pop_back();
   std::vector<Unit> units;
   std::vector<Expected> expected;
   std::size_t first_units = 0, first_pictures = 0;
@@ -163,8 +223,10 @@ int run(const std::string& modules, std::size_t limit, const std::vector<std::st
   std::printf("%s, %d devices\n", backend->runtime().c_str(), backend->device_count());
   Result<Decoder> decoder = backend->open_decoder(Codec::kH264, 0);
   if (!decoder) return fail("open_decoder", to_string(decoder.error()));
-  std::size_t pictures = 0;
-  {
+  std::size_t pictures = expected.size();
+  if (is_slow) {
+    if (int code = run_slowly(*decoder, units, expected); code != 0) return code;
+  } else {
     Check check(*decoder);
     if (int code = check.run(units, expected); code != 0) return code;
     units.resize(first_units);

@@ -77,7 +77,7 @@ def account(ended: Ended, report: Path) -> Told:
     return Told(ended, lines)
 
 
-def check(tree: Path, folder: Path, env: Mapping[str, str], *videos: Path, units: int = UNITS, fail: int = 0) -> Told:
+def check(tree: Path, folder: Path, env: Mapping[str, str], *videos: Path | str, units: int = UNITS, fail: int = 0) -> Told:
     """fail: the number of a call."""
     report = folder / f"account-{fail}.jsonl"
     report.unlink(missing_ok=True)
@@ -94,6 +94,17 @@ def test_every_picture_is_ffmpegs_also_when_the_size_changes(
     told = check(native.tree, tmp_path, environment(native.tree, kind), *videos)
     assert told.ended.code == 0, told.words
     assert f"{3 * UNITS} pictures, 0 failures" in told.ended.stdout
+    assert told.wrong == []
+
+
+@pytest.mark.parametrize("kind", ["NM12", SURFACES], ids=["NM12", "surfaces"])
+def test_pictures_may_be_held_on_another_thread(
+    kind: str, native: Built, videos: tuple[Path, ...], tmp_path: Path
+) -> None:
+    """All of them, for longer than an unmarked change of size waits: the decoder stands still until some come back."""
+    told = check(native.tree, tmp_path, environment(native.tree, kind), *videos, "slow", units=3 * UNITS)
+    assert told.ended.code == 0, told.words
+    assert f"{6 * UNITS} pictures, 0 failures" in told.ended.stdout
     assert told.wrong == []
 
 

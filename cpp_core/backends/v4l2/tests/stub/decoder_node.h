@@ -70,6 +70,8 @@ class DecoderNode {
   int command(const v4l2::DecoderCommand& wish);
   void work();
   void deliver();
+  bool is_other(const Shown& picture) const;
+  void give_up_pictures();
   void show(const Shown& picture, Side::Slot& slot);
   void finish(std::uint32_t flags, std::uint32_t used_bytes, std::int64_t pts_us);
   void describe_format();
@@ -88,6 +90,7 @@ class DecoderNode {
   bool is_subscribed_ = false, has_event_ = false;
   bool is_changing_ = false;       // from the event until pictures of the new format stream
   bool is_changed_mark_due_ = false;
+  bool is_change_told_ = false;    // by the event; the mark is to come
   bool is_ending_ = false, is_flushed_ = false, is_last_out_ = false, is_last_taken_ = false;
 };
 

@@ -1,4 +1,5 @@
 // What the decoder of the stand-in does between its caller's calls.
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -23,9 +24,12 @@ int DecoderNode::stream(std::uint32_t type, bool is_on) {
     if (asked == &coded_ && asked->is_streaming) {  // as after a seek
       film_->rewind();
       shown_.clear();
-      is_ending_ = is_flushed_ = is_last_out_ = is_last_taken_ = false;
+      is_ending_ = is_flushed_ = is_last_out_ = is_last_taken_ = is_change_told_ = false;
     }
-    if (asked == &pictures_) is_last_taken_ = false;
+    if (asked == &pictures_) {
+      is_last_taken_ = false;
+      if (is_change_told_) give_up_pictures();
+    }
   }
   asked->is_streaming = is_on;
   return 0;
@@ -60,16 +64,33 @@ void DecoderNode::work() {
   deliver();
 }
 
+bool DecoderNode::is_other(const Shown& picture) const {
+  return layout_.width_px == 0 || picture.width_px != visible_width_ || picture.height_px != visible_height_;
+}
+
+/// Its caller has closed the old format before the mark: what was not taken of it is lost.
+void DecoderNode::give_up_pictures() {
+  while (!is_other(shown_.front())) shown_.pop_front();
+  is_change_told_ = false;
+  describe_format();
+  is_changing_ = true;
+}
+
 void DecoderNode::deliver() {
+  // Kernels' drivers tell of a change as they read of it, while pictures of the old format still wait for buffers.
+  if (pictures_.is_streaming && !habit_.is_surface && !is_changing_ && !is_change_told_ &&
+      std::any_of(shown_.begin(), shown_.end(), [this](const Shown& each) { return is_other(each); })) {
+    has_event_ = is_change_told_ = true;
+  }
   while (!is_changing_) {
-    const bool is_other = !shown_.empty() && (layout_.width_px == 0 || shown_.front().width_px != visible_width_ ||
-                                              shown_.front().height_px != visible_height_);
-    if (is_other) {
+    if (!shown_.empty() && is_other(shown_.front())) {
       is_changed_mark_due_ = pictures_.is_streaming && !habit_.is_surface;
       if (is_changed_mark_due_ && pictures_.queued.empty()) return;  // the mark takes a buffer
       if (is_changed_mark_due_) finish(v4l2::kFlagLast, 0, 0);
       describe_format();
-      has_event_ = is_changing_ = true;
+      has_event_ = has_event_ || !is_change_told_;
+      is_change_told_ = false;
+      is_changing_ = true;
       return;
     }
     if (!pictures_.is_streaming || pictures_.queued.empty()) return;
