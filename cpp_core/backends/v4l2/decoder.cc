@@ -6,6 +6,7 @@
 #include <cstring>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "edgecore/module.h"
@@ -74,6 +75,10 @@ class Decoder final : public edgecore::abi::Decoder {
         *has_picture = 1;
         return Code::kOk;
       }
+      if (damaged_us_) {
+        const double time_s = static_cast<double>(*std::exchange(damaged_us_, std::nullopt)) / 1000000;
+        return fail(error, Code::kCorrupt, "the picture at %.3f s is damaged", time_s);
+      }
       if (is_over_ || (!is_ending_ && !coded_.is_waiting())) return Code::kOk;
       if (moved) {
         last_moved_ = Clock::now();
@@ -85,6 +90,7 @@ class Decoder final : public edgecore::abi::Decoder {
         if (Code code = change(error); code != Code::kOk) return code;
         last_moved_ = Clock::now();
       } else if (is_end_told_ && set_ == nullptr && idle > kNoPicture) {
+        is_over_ = true;
         return fail(error, Code::kCorrupt, "the stream ends before the decoder finds a picture in it");
       } else if (idle > kStalled) {
         return fail(error, Code::kSdk, "the decoder stands still: %zu of its %zu pictures are held, %s",
@@ -106,7 +112,7 @@ class Decoder final : public edgecore::abi::Decoder {
     buffer->is_held = false;
     last_moved_ = Clock::now();
     if (buffer->set == set_.get()) {
-      if (failure_ == Code::kOk) failure_ = queue(*buffer, &reason_);
+      if (failure_ == Code::kOk) failure_ = set_->queue(device_, *buffer, &reason_);
       return;
     }
     const auto is_idle = [](const std::unique_ptr<PictureSet>& set) { return set->held() == 0; };
@@ -141,7 +147,7 @@ class Decoder final : public edgecore::abi::Decoder {
       if (Code code = coded_.end(is_end_told_, error); code != Code::kOk) return code;
       moved = moved || is_end_told_;
     }
-    if (set_ != nullptr && !is_last_seen_) {
+    if (set_ != nullptr && !is_last_seen_ && !damaged_us_) {
       if (Code code = take_pictures(moved, error); code != Code::kOk) return code;
     }
     // Asked after the pictures: the event is there before the last of the former format can be taken.
@@ -178,33 +184,20 @@ class Decoder final : public edgecore::abi::Decoder {
       const bool is_empty = planes[0].used_bytes == 0;
       // NVIDIA's plug-in, which has no commands, marks the end by an empty picture alone.
       is_last_seen_ = (found.flags & abi::kFlagLast) != 0 || (is_empty && coded_.has_ended_empty());
-      if (!is_empty) {
+      const std::int64_t pts_us = std::int64_t{found.timestamp.tv_sec} * 1000000 + found.timestamp.tv_usec;
+      if ((found.flags & abi::kFlagError) != 0) damaged_us_ = pts_us;
+      if (!is_empty && !damaged_us_) {
         Picture picture = set_->like();
         picture.dma_fd = buffer.memories[0].fd;
-        picture.pts_us = std::int64_t{found.timestamp.tv_sec} * 1000000 + found.timestamp.tv_usec;
+        picture.pts_us = pts_us;
         picture.token = &buffer;
         buffer.is_held = true;
         ready_.push_back(picture);
       } else if (!is_last_seen_) {
-        if (Code queued = queue(buffer, error); queued != Code::kOk) return queued;
+        if (Code queued = set_->queue(device_, buffer, error); queued != Code::kOk) return queued;
       }
-      if (is_last_seen_) return Code::kOk;
+      if (is_last_seen_ || damaged_us_) return Code::kOk;
     }
-  }
-
-  Code queue(PictureBuffer& buffer, Error* error) noexcept {
-    abi::BufferPlane planes[3] = {};
-    for (std::uint32_t i = 0; i < buffer.memory_count; ++i) {
-      planes[i].length_bytes = static_cast<std::uint32_t>(buffer.memories[i].size_bytes);
-    }
-    abi::Buffer wish{};
-    wish.index = buffer.index;
-    wish.type = abi::kCaptureMplane;
-    wish.memory = abi::kMmap;
-    wish.planes = planes;
-    wish.plane_count = buffer.memory_count;
-    const int code = device_.call(abi::kQueueBuffer, &wish);
-    return code == 0 ? Code::kOk : failed("VIDIOC_QBUF of a picture", code, error);
   }
 
   /// The decoder has found out how large its pictures are, for the first time or anew.
@@ -233,7 +226,7 @@ class Decoder final : public edgecore::abi::Decoder {
   Code start_pictures(Error* error) noexcept {
     for (PictureBuffer& buffer : set_->buffers()) {
       if (buffer.is_held) continue;
-      if (Code code = queue(buffer, error); code != Code::kOk) return code;
+      if (Code code = set_->queue(device_, buffer, error); code != Code::kOk) return code;
     }
     return stream(abi::kStreamOn, "VIDIOC_STREAMON", abi::kCaptureMplane, error);
   }
@@ -263,6 +256,7 @@ class Decoder final : public edgecore::abi::Decoder {
   std::unique_ptr<PictureSet> set_;                  // of the present format
   std::vector<std::unique_ptr<PictureSet>> former_;  // of which pictures are held
   std::deque<Picture> ready_;
+  std::optional<std::int64_t> damaged_us_;  // of a picture whose turn comes after those
   Clock::time_point last_moved_;
   bool is_asked_again_ = false;  // the caller waits between two calls
   Code failure_ = Code::kOk;  // of recycle(), which cannot tell

@@ -211,6 +211,21 @@ Code PictureSet::export_buffer(const Device& device, std::uint32_t index, Error*
   return Code::kOk;
 }
 
+Code PictureSet::queue(const Device& device, const PictureBuffer& buffer, Error* error) noexcept {
+  abi::BufferPlane planes[3] = {};
+  for (std::uint32_t i = 0; i < buffer.memory_count; ++i) {
+    planes[i].length_bytes = static_cast<std::uint32_t>(buffer.memories[i].size_bytes);
+  }
+  abi::Buffer wish{};
+  wish.index = buffer.index;
+  wish.type = abi::kCaptureMplane;
+  wish.memory = abi::kMmap;
+  wish.planes = planes;
+  wish.plane_count = buffer.memory_count;
+  const int code = device.call(abi::kQueueBuffer, &wish);
+  return code == 0 ? Code::kOk : failed("VIDIOC_QBUF of a picture", code, error);
+}
+
 Code PictureSet::read(PictureBuffer& buffer, const Picture& host, Error* error) noexcept {
   for (std::uint32_t i = 0; i < buffer.memory_count; ++i) {
     PictureBuffer::Memory& memory = buffer.memories[i];

@@ -37,6 +37,9 @@ class PictureSet {
   /// Asks the device for buffers of the format that it has settled on, `least` and some to hold.
   edgecore::abi::Code open(const Device& device, edgecore::abi::Error* error) noexcept;
 
+  /// To the device, which may write to it.
+  edgecore::abi::Code queue(const Device& device, const PictureBuffer& buffer, edgecore::abi::Error* error) noexcept;
+
   std::vector<PictureBuffer>& buffers() noexcept { return buffers_; }
   std::size_t held() const noexcept;
   /// What all its pictures have in common; planes are offsets into nothing: they lie in the dma-buf.

@@ -102,7 +102,7 @@ void DecoderNode::deliver() {
     const Shown picture = std::move(shown_.front());
     shown_.pop_front();
     show(picture, pictures_.slots[pictures_.queued.front()]);
-    finish(0, layout_.data_bytes, picture.pts_us);
+    finish(picture.is_damaged ? v4l2::kFlagError : 0, layout_.data_bytes, picture.pts_us);
   }
 }
 

@@ -39,6 +39,7 @@ void Film::decode(const void* bytes, std::size_t size_bytes, std::int64_t pts_us
                  : frame_->colorspace == AVCOL_SPC_BT470BG || frame_->colorspace == AVCOL_SPC_SMPTE170M ? 1
                                                                                                          : 0;
     one.pts_us = frame_->pts;
+    one.is_damaged = frame_->decode_error_flags != 0;
     for (int plane = 0; plane < 3; ++plane) {
       const std::size_t width = plane == 0 ? one.width_px : (one.width_px + 1) / 2;
       const std::size_t height = plane == 0 ? one.height_px : (one.height_px + 1) / 2;

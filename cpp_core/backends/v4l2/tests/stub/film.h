@@ -16,6 +16,7 @@ struct Shown {
   bool is_full_range = false;
   int matrix = 0;  // 1: BT.601, 2: BT.709, 0: the stream does not say; as V4L2_YCBCR_ENC_*
   std::int64_t pts_us = 0;
+  bool is_damaged = false;
   std::vector<unsigned char> planes[3];
 };
 
