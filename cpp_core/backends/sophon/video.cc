@@ -1,6 +1,8 @@
 #include <chrono>
+#include <deque>
 #include <memory>
 #include <thread>
+#include <vector>
 
 #include "decoders.h"
 #include "edgecore/module.h"
@@ -28,6 +30,12 @@ abi::ColorMatrix matrix_of(const VideoFrame& frame) noexcept {
   return is_bt709 ? abi::ColorMatrix::kBt709 : abi::ColorMatrix::kBt601;
 }
 
+/// An access unit.
+struct Unit {
+  std::vector<unsigned char> bytes;
+  std::int64_t pts_us = 0;
+};
+
 class VideoDecoder final : public abi::Decoder {
  public:
   Code open(const Libraries& libraries, std::int32_t index, bm::VideoCodec codec, Error* error) noexcept {
@@ -39,15 +47,11 @@ class VideoDecoder final : public abi::Decoder {
   Code push(const void* bytes, std::size_t size_bytes, std::int64_t pts_us, Error* error) noexcept override {
     if (size_bytes == 0) {
       is_ended_ = true;
-      return session_->finish(error);
+    } else {
+      const auto* const first = static_cast<const unsigned char*>(bytes);
+      waiting_.push_back({{first, first + size_bytes}, pts_us});
     }
-    for (int pauses = 0; pauses < kPatience; ++pauses) {
-      Fed fed = Fed::kFull;
-      if (Code code = session_->feed(bytes, size_bytes, pts_us, fed, error); code != Code::kOk) return code;
-      if (fed == Fed::kTaken) return Code::kOk;
-      std::this_thread::sleep_for(kPause);
-    }
-    return fail_waiting(error);
+    return feed_waiting(error);
   }
 
   Code pull(Picture* picture, std::int32_t* has_picture, Error* error) noexcept override {
@@ -56,9 +60,10 @@ class VideoDecoder final : public abi::Decoder {
       // Asked before: what it stops behind is ready by then.
       Progress progress = Progress::kWorking;
       if (Code code = session_->progress(progress, error); code != Code::kOk) return code;
+      if (Code code = feed_waiting(error); code != Code::kOk) return code;
       auto frame = std::make_unique<VideoFrame>();
       if (session_->take(*frame)) return hand_out(std::move(frame), picture, has_picture, error);
-      if (!is_ended_ || progress == Progress::kStopped) return Code::kOk;
+      if (waiting_.empty() && (!is_ended_ || progress == Progress::kStopped)) return Code::kOk;
       std::this_thread::sleep_for(kPause);
     }
     return fail_waiting(error);
@@ -78,6 +83,21 @@ class VideoDecoder final : public abi::Decoder {
 
  private:
   ~VideoDecoder() = default;
+
+  /// What the engine has room for. Only pictures that are taken make more, so push() must not wait for it.
+  Code feed_waiting(Error* error) noexcept {
+    while (!waiting_.empty()) {
+      const Unit& unit = waiting_.front();
+      Fed fed = Fed::kFull;
+      const Code code = session_->feed(unit.bytes.data(), unit.bytes.size(), unit.pts_us, fed, error);
+      if (code == Code::kOk && fed == Fed::kFull) return Code::kOk;
+      waiting_.pop_front();
+      if (code != Code::kOk) return code;
+    }
+    if (!is_ended_ || is_finished_) return Code::kOk;
+    is_finished_ = true;
+    return session_->finish(error);
+  }
 
   Code hand_out(std::unique_ptr<VideoFrame> frame, Picture* picture, std::int32_t* has_picture, Error* error) noexcept {
     if (frame->bits > 8 || frame->width_px <= 0 || frame->height_px <= 0) {
@@ -116,7 +136,9 @@ class VideoDecoder final : public abi::Decoder {
   const Libraries* libraries_ = nullptr;
   Device device_;
   std::unique_ptr<VideoSession> session_;
+  std::deque<Unit> waiting_;  // for room in the engine
   bool is_ended_ = false;
+  bool is_finished_ = false;  // and the engine knows
   int kept_ = 0;
 };
 

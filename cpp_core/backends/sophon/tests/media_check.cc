@@ -265,8 +265,11 @@ Bytes make_packet(const Frame& frame, std::uint8_t bits) {
   return packet;
 }
 
+enum class Pull { kAfterEach, kAtTheEnd };
+
 /// All pictures, in order, each given back before the next but `kept` of them.
-void play(Decoder decoder, const std::string& name, int count, std::size_t kept, std::uint8_t bits = 8) {
+void play(Decoder decoder, const std::string& name, int count, std::size_t kept, std::uint8_t bits = 8,
+          Pull pull = Pull::kAfterEach) {
   std::vector<Frame> frames;
   int seen = 0;
   const auto drain = [&]() -> Status {
@@ -290,6 +293,7 @@ void play(Decoder decoder, const std::string& name, int count, std::size_t kept,
     const Bytes packet = make_packet(make_frame(kNv12, 96, 64, at), bits);
     const Status pushed = decoder.push(packet.data(), packet.size(), 40000 * at);
     if (!pushed) return tell(name, pushed.error());
+    if (pull == Pull::kAtTheEnd) continue;
     if (Status drained = drain(); !drained) return tell(name, drained.error());
   }
   if (Status ended = decoder.push(nullptr, 0, 0); !ended) return tell(name, ended.error());
@@ -305,6 +309,7 @@ void play_videos(const Backend& backend, Codec codec, bool greedy) {
   play(open(), "kept 7", 40, 7);
   play(open(), "deep", 2, 0, 10);
   play(open(), "empty", 0, 0);
+  play(open(), "ahead", 40, 0, 8, Pull::kAtTheEnd);
 }
 
 }  // namespace

@@ -139,9 +139,12 @@ def test_a_call_that_fails_is_named_and_nothing_is_left_behind(
 def test_video_comes_whole_and_in_order_and_pictures_may_be_kept(
     native: Built, cache: Workspace, tmp_path: Path, dialect: dict[str, str], codec: str
 ) -> None:
-    """The program compares every picture with what went in, its time and its colours."""
+    """The program compares every picture with what went in, its time and its colours. Ahead: the engine has no room for
+    an access unit before its pictures are taken, as when a large one follows small ones.
+    """
     told = stand_in(native, cache).media(tmp_path, codec, env=dialect)
-    assert (told["video"], told["kept 7"], told["empty"]) == ("pictures 40", "pictures 40", "pictures 0")
+    assert {told[name] for name in ("video", "kept 7", "ahead")} == {"pictures 40"}
+    assert told["empty"] == "pictures 0"
     assert told["deep"] == f"error {UNSUPPORTED} decoder: video of 96x64 with 10 bits a sample is not supported"
 
 
