@@ -20,14 +20,19 @@ using module::fail;
 constexpr auto kPause = std::chrono::milliseconds(1);
 constexpr int kPatience = 2000;  // pauses: no access unit takes the engine two seconds
 
-/// As the core's reader of files: what a stream does not say follows from its size.
-abi::ColorMatrix matrix_of(const VideoFrame& frame) noexcept {
-  constexpr int kBt709 = 1;
-  constexpr int kUnspecified = 2;
-  const bool is_told = frame.colors.matrix != 0 && frame.colors.matrix != kUnspecified;
+/// As the core's reader of files: what a stream does not say follows from its size. False for a matrix that the core
+/// does not know. The numbers are those of H.264 and H.265.
+bool find_matrix(const VideoFrame& frame, abi::ColorMatrix& matrix) noexcept {
   const bool is_high = frame.width_px >= 1280 || frame.height_px > 576;
-  const bool is_bt709 = is_told ? frame.colors.matrix == kBt709 : is_high;
-  return is_bt709 ? abi::ColorMatrix::kBt709 : abi::ColorMatrix::kBt601;
+  switch (frame.colors.matrix) {
+    case 1: matrix = abi::ColorMatrix::kBt709; return true;
+    case 5:
+    case 6: matrix = abi::ColorMatrix::kBt601; return true;
+    case 0:  // also of a decoder that leaves the field alone
+    case 2:
+    case 3: matrix = is_high ? abi::ColorMatrix::kBt709 : abi::ColorMatrix::kBt601; return true;
+    default: return false;
+  }
 }
 
 /// An access unit.
@@ -106,6 +111,10 @@ class VideoDecoder final : public abi::Decoder {
                   frame->height_px, frame->bits);
     }
     *picture = {};
+    if (!find_matrix(*frame, picture->matrix)) {
+      session_->give_back(*frame);
+      return fail(error, Code::kUnsupported, "video with colour matrix %d is not supported", frame->colors.matrix);
+    }
     for (int plane = 0; plane < 2; ++plane) {
       picture->planes[plane] = reinterpret_cast<void*>(frame->planes[plane]);
       picture->stride_bytes[plane] = frame->strides[plane];
@@ -115,7 +124,6 @@ class VideoDecoder final : public abi::Decoder {
     picture->width_px = frame->width_px;
     picture->height_px = frame->height_px;
     picture->layout = abi::PixelLayout::kSemiPlanar;
-    picture->matrix = matrix_of(*frame);
     picture->range = frame->colors.range == kFullRange ? abi::ColorRange::kFull : abi::ColorRange::kLimited;
     picture->siting = frame->colors.chroma_location == kCenter ? abi::ChromaSiting::kCenter : abi::ChromaSiting::kLeft;
     picture->place = abi::Place::kDevice;

@@ -253,11 +253,16 @@ void measure_jpegs(Engine& engine, Decoder& decoder, const fs::path& folder) {
   measure_jpeg(engine, decoder, folder / "no-jpeg.jpg", Bytes(300, 'x'));
 }
 
-Bytes make_packet(const Frame& frame, std::uint8_t bits) {
-  constexpr std::uint8_t kBt709 = 1;
+struct Kind {
+  std::uint8_t bits = 8;
+  std::uint8_t matrix = 1;  // BT.709, as H.264 and H.265 number them
+};
+
+Bytes make_packet(const Frame& frame, const Kind& kind) {
   constexpr std::uint8_t kFullRange = 2;
   const stub::PacketHeader header{static_cast<std::uint16_t>(frame.width_px),
-                                  static_cast<std::uint16_t>(frame.height_px), bits, kBt709, kFullRange, 0};
+                                  static_cast<std::uint16_t>(frame.height_px), kind.bits, kind.matrix, kFullRange,
+                                  0};
   const auto size = static_cast<std::size_t>(frame.width_px * frame.height_px / 2 * 3);
   Bytes packet(sizeof header + size);
   std::memcpy(packet.data(), &header, sizeof header);
@@ -268,7 +273,7 @@ Bytes make_packet(const Frame& frame, std::uint8_t bits) {
 enum class Pull { kAfterEach, kAtTheEnd };
 
 /// All pictures, in order, each given back before the next but `kept` of them.
-void play(Decoder decoder, const std::string& name, int count, std::size_t kept, std::uint8_t bits = 8,
+void play(Decoder decoder, const std::string& name, int count, std::size_t kept, const Kind& kind = {},
           Pull pull = Pull::kAfterEach) {
   std::vector<Frame> frames;
   int seen = 0;
@@ -290,7 +295,7 @@ void play(Decoder decoder, const std::string& name, int count, std::size_t kept,
     }
   };
   for (int at = 0; at < count; ++at) {
-    const Bytes packet = make_packet(make_frame(kNv12, 96, 64, at), bits);
+    const Bytes packet = make_packet(make_frame(kNv12, 96, 64, at), kind);
     const Status pushed = decoder.push(packet.data(), packet.size(), 40000 * at);
     if (!pushed) return tell(name, pushed.error());
     if (pull == Pull::kAtTheEnd) continue;
@@ -307,9 +312,10 @@ void play_videos(const Backend& backend, Codec codec, bool greedy) {
   if (greedy) return play(open(), "greedy", 40, 9);
   play(open(), "video", 40, 0);
   play(open(), "kept 7", 40, 7);
-  play(open(), "deep", 2, 0, 10);
+  play(open(), "deep", 2, 0, {10});
+  play(open(), "bt2020", 2, 0, {8, 9});
   play(open(), "empty", 0, 0);
-  play(open(), "ahead", 40, 0, 8, Pull::kAtTheEnd);
+  play(open(), "ahead", 40, 0, {}, Pull::kAtTheEnd);
 }
 
 }  // namespace

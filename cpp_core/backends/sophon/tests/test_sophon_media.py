@@ -146,6 +146,7 @@ def test_video_comes_whole_and_in_order_and_pictures_may_be_kept(
     assert {told[name] for name in ("video", "kept 7", "ahead")} == {"pictures 40"}
     assert told["empty"] == "pictures 0"
     assert told["deep"] == f"error {UNSUPPORTED} decoder: video of 96x64 with 10 bits a sample is not supported"
+    assert told["bt2020"] == f"error {UNSUPPORTED} decoder: video with colour matrix 9 is not supported"
 
 
 @pytest.mark.parametrize("dialect", [{}, NEWER], ids=["to 23.10", "from 24.04"])
