@@ -182,10 +182,11 @@ class Decoder final : public edgecore::abi::Decoder {
       moved = true;
       PictureBuffer& buffer = set_->buffers()[found.index];
       const bool is_empty = planes[0].used_bytes == 0;
-      // NVIDIA's plug-in, which has no commands, marks the end by an empty picture alone.
-      is_last_seen_ = (found.flags & abi::kFlagLast) != 0 || (is_empty && coded_.has_ended_empty());
+      // NVIDIA's plug-in and older drivers mark the end by an empty picture alone.
+      const bool is_damaged = (found.flags & abi::kFlagError) != 0;
+      is_last_seen_ = (found.flags & abi::kFlagLast) != 0 || (is_empty && is_end_told_ && !is_damaged);
       const std::int64_t pts_us = std::int64_t{found.timestamp.tv_sec} * 1000000 + found.timestamp.tv_usec;
-      if ((found.flags & abi::kFlagError) != 0) damaged_us_ = pts_us;
+      if (is_damaged) damaged_us_ = pts_us;
       if (!is_empty && !damaged_us_) {
         Picture picture = set_->like();
         picture.dma_fd = buffer.memories[0].fd;

@@ -128,7 +128,7 @@ Code CodedQueue::end(bool& is_told, Error* error) noexcept {
   Slot* slot = free_slot();
   if (slot == nullptr) return Code::kOk;
   const Code code = queue(*slot, nullptr, 0, 0, error);
-  is_told = has_ended_empty_ = code == Code::kOk;
+  is_told = code == Code::kOk;
   return code;
 }
 
@@ -136,7 +136,6 @@ Code CodedQueue::restart(Error* error) noexcept {
   int type = abi::kOutputMplane;
   if (int code = device_.call(abi::kStreamOff, &type); code != 0) return failed("VIDIOC_STREAMOFF", code, error);
   for (Slot& slot : slots_) slot.is_queued = false;
-  has_ended_empty_ = false;
   if (int code = device_.call(abi::kStreamOn, &type); code != 0) return failed("VIDIOC_STREAMON", code, error);
   return Code::kOk;
 }

@@ -28,8 +28,6 @@ class CodedQueue {
 
   /// Tells the device that nothing follows; is_told stays false while no buffer is free for it.
   edgecore::abi::Code end(bool& is_told, edgecore::abi::Error* error) noexcept;
-  /// By an empty unit: then an empty picture is the answer.
-  bool has_ended_empty() const noexcept { return has_ended_empty_; }
   /// For another stream, after the end of one.
   edgecore::abi::Code restart(edgecore::abi::Error* error) noexcept;
 
@@ -50,7 +48,6 @@ class CodedQueue {
   const Device& device_;
   std::vector<Slot> slots_;
   std::deque<Unit> waiting_;
-  bool has_ended_empty_ = false;
 };
 
 }  // namespace edgecore::v4l2

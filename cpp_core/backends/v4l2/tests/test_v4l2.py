@@ -22,7 +22,7 @@ from tests.e2e.fixtures import Built
 from tests.e2e.harness import OLD_ROOT, Ended, call
 
 ROW = "jetson-orin-jp6"
-KERNELS = ("NV12", "NM12", "YU12", "YM12")
+KERNELS = ("NV12", "NM12", "YU12", "YM12", "old")
 SURFACES = ""  # as on a Jetson
 UNITS = 12
 HELD_UP = 16  # the decoder has 14 buffers: two pictures wait before the size changes
@@ -66,7 +66,7 @@ def videos(cache: Workspace) -> tuple[Path, ...]:
 
 
 def environment(tree: Path, kind: str, *, with_surfaces: bool = True) -> dict[str, str]:
-    """kind: a fourcc of what kernels' drivers give, or SURFACES."""
+    """kind: a fourcc of what kernels' drivers give, "old" for one that marks no end, or SURFACES."""
     folders = [tree / STUBS / "v4l2", *([tree / STUBS / "nvbufsurface"] if with_surfaces else [])]
     chosen = {"EDGECORE_V4L2_LIBRARY": "libv4l2.so.0", "EDGECORE_V4L2_DEVICE": f"/dev/video-{kind}"} if kind else {}
     return {"LD_LIBRARY_PATH": ":".join(map(str, folders)), **chosen}

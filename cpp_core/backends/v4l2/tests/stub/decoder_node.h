@@ -20,6 +20,7 @@ struct Habit {
   bool is_surface = false;       // pictures are block linear; no commands, no selection, no last mark: as on a Jetson
   std::uint32_t fourcc = v4l2::kNv12;
   std::uint32_t memories = 1;
+  bool marks_end = true;         // else, as older drivers do, an empty picture is all, after the command too
 };
 
 /// Pictures or coded units that the device holds.

@@ -97,7 +97,7 @@ void DecoderNode::deliver() {
     if (shown_.empty()) {
       if (!is_flushed_ || is_last_out_) return;
       is_last_out_ = true;
-      return finish(habit_.is_surface ? 0 : v4l2::kFlagLast, 0, 0);
+      return finish(habit_.is_surface || !habit_.marks_end ? 0 : v4l2::kFlagLast, 0, 0);
     }
     const Shown picture = std::move(shown_.front());
     shown_.pop_front();

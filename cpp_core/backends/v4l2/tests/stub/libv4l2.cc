@@ -32,6 +32,7 @@ bool find_habit(const std::string& path, Habit& habit) {
     return true;
   }
   const std::pair<const char*, Habit> kernels[] = {{"/dev/video-NV12", {false, v4l2::kNv12, 1}},
+                                                   {"/dev/video-old", {false, v4l2::kNv12, 1, false}},
                                                    {"/dev/video-NM12", {false, v4l2::kNv12M, 2}},
                                                    {"/dev/video-YU12", {false, v4l2::kYuv420, 1}},
                                                    {"/dev/video-YM12", {false, v4l2::kYuv420M, 3}}};
