@@ -94,6 +94,9 @@ Code SurfaceViews::map(SurfaceView& view, Error* error) noexcept {
     return Code::kUnsupported;
   }
   nvbuf::SurfaceParams& params = view.surface->list[0];
+  for (int plane = 0; plane < 3; ++plane) {
+    view.pitch_bytes[plane] = static_cast<std::int32_t>(params.planes.pitch_bytes[plane]);
+  }
   if (params.mapped.egl_image == nullptr) {
     if (library_.map_egl_image(view.surface, 0) != 0 || params.mapped.egl_image == nullptr) {
       return fail(error, Code::kSdk, "NvBufSurfaceMapEglImage failed; unset DISPLAY where it names a screen elsewhere");
@@ -136,7 +139,7 @@ bool is_pitch_linear(const SurfaceView& view, const Picture& picture, Picture& d
   device.dma_fd = -1;
   for (int plane = 0; plane < plane_count(picture); ++plane) {
     device.planes[plane] = view.frame.pitch[plane];
-    device.stride_bytes[plane] = static_cast<std::int32_t>(view.surface->list[0].planes.pitch_bytes[plane]);
+    device.stride_bytes[plane] = view.pitch_bytes[plane];
   }
   return true;
 }

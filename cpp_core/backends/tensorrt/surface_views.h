@@ -21,6 +21,7 @@ struct SurfaceView {
   nvbuf::Surface* surface = nullptr;
   cuda::Resource* resource = nullptr;
   cuda::EglFrame frame{};
+  std::int32_t pitch_bytes[3] = {};  // the surface may be given up while a picture in its memory is still held
   bool has_image = false;  // that we had made
 };
 

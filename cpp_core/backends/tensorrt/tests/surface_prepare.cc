@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "edgecore/backend.h"
 #include "picture_plan.h"
@@ -33,6 +34,15 @@ class OwnersSurface {
   OwnersSurface& operator=(const OwnersSurface&) = delete;
   ~OwnersSurface() {
     if (surface_ != nullptr) library_.destroy(surface_);
+  }
+  /// What a decoder does whose video becomes another: its surface is gone, a descriptor of the memory is still held.
+  int give_up() {
+    const int held = dup(fd());
+    const int number = fd();
+    library_.destroy(surface_);
+    surface_ = nullptr;
+    if (dup2(held, number) >= 0) close(held);
+    return number;
   }
   int fd() const { return surface_ != nullptr ? static_cast<int>(surface_->list[0].dma_fd) : -1; }
 
@@ -131,6 +141,16 @@ int check(Engine& engine, const nvbuf::Library& library, std::uint32_t count) {
     const PictureCase item = make_decoded(seed);
     const OwnersSurface buffer(library, item, seed / 2 % 2 == 1);
     if (!check.run(item, buffer.fd())) return 1;
+  }
+  // A picture of a buffer that its decoder gave up meanwhile. Its registration keeps the memory.
+  const PictureCase last = make_decoded(0);
+  for (const bool is_block_linear : {false, true}) {
+    OwnersSurface buffer(library, last, is_block_linear);
+    if (!check.run(last, buffer.fd())) return 1;
+    const int fd = buffer.give_up();
+    const bool is_same = check.run(last, fd);
+    close(fd);
+    if (!is_same) return 1;
   }
   const CopyCounts copies = engine.copies();
   std::printf("%zu pictures, 0 differ; copies to the device: %llu\n", check.pictures,

@@ -100,7 +100,7 @@ def prepare(
 def check_prepared(box: Box, release: Release, folder: Path, count: int) -> None:
     told = prepare(box, release, folder, count)
     assert told.ended.code == 0, told.words
-    assert f"{3 * count} pictures, 0 differ; copies to the device: 0" in told.ended.stdout
+    assert f"{3 * count + 4} pictures, 0 differ; copies to the device: 0" in told.ended.stdout
     (account,) = told.accounts
     assert account.is_settled(), account
 

@@ -59,7 +59,6 @@ struct Lock {
 
 struct Surface {
   FramePointer picture;
-  bool is_shown = false;  // from its display callback on it may be mapped
 };
 
 struct Decoder {

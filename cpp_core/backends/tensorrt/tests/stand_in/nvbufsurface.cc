@@ -162,6 +162,7 @@ EXPORT int NvBufSurfaceDestroy(nvbuf::Surface* surface) {
     if (&gone.surface != surface) continue;
     if (gone.params.mapped.egl_image != nullptr) book().died(kEglImage, &gone.image);
     close(std::exchange(gone.fd, -1));
+    gone.params = {};  // as memory that was given back: who still looks there finds nothing
     if (gone.image.registrations != 0) destroyed().push_back(std::move(each->second));  // CUDA keeps its memory
     all().erase(each);
     break;
