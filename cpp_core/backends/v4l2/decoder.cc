@@ -247,6 +247,7 @@ class Decoder final : public edgecore::abi::Decoder {
   }
 
   void stop() noexcept {
+    if (!device_.is_open()) return;
     stream(abi::kStreamOff, "", abi::kOutputMplane, nullptr);
     if (set_ != nullptr) stream(abi::kStreamOff, "", abi::kCaptureMplane, nullptr);
   }

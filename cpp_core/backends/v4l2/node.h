@@ -40,6 +40,7 @@ class Device {
 
   /// False, errno set.
   bool open(const Door& door, const std::string& path) noexcept;
+  bool is_open() const noexcept { return fd_ >= 0; }
   /// 0, or errno; repeated when a signal cuts it short.
   int call(unsigned long request, void* argument) const noexcept;
   /// Until something may have happened, or 20 ms have passed.

@@ -122,9 +122,12 @@ Code CodedQueue::feed(bool& moved, Error* error) noexcept {
 Code CodedQueue::end(bool& is_told, Error* error) noexcept {
   abi::DecoderCommand command{};
   command.command = abi::kCommandStop;
-  is_told = device_.call(abi::kDecoderCommand, &command) == 0;
+  const int told = device_.call(abi::kDecoderCommand, &command);
+  is_told = told == 0;
   if (is_told) return Code::kOk;
-  // An empty buffer says it to those that know no commands (NVIDIA's samples; the kernel's older drivers).
+  if (told == EIO || told == ENODEV) return failed("VIDIOC_DECODER_CMD", told, error);
+  // An empty buffer says it to those that know no commands (NVIDIA's samples; the kernel's older drivers). To others it is
+  // a full one, of what was in it before.
   Slot* slot = free_slot();
   if (slot == nullptr) return Code::kOk;
   const Code code = queue(*slot, nullptr, 0, 0, error);

@@ -35,7 +35,6 @@ HARMLESS = {
     "ioctl 27",  # the least number of pictures
     "ioctl 89",  # no event yet
     "ioctl 94",  # the visible part
-    "ioctl 96",  # a command
     "NvBufSurfaceDestroy",
     "NvBufSurfaceUnMap",
 }
