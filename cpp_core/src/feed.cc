@@ -123,6 +123,17 @@ bool Feed::pop(std::vector<Item>& taken) {
   return false;
 }
 
+/// So many, or the last of them.
+bool Feed::has(std::size_t most) const {
+  std::size_t waiting = 0;
+  bool are_ended = true;
+  for (const Stream& each : streams_) {
+    waiting += each.waiting.size();
+    are_ended = are_ended && each.is_ended;
+  }
+  return waiting >= most || (are_ended && waiting > 0);
+}
+
 bool Feed::is_over() const {
   return std::all_of(streams_.begin(), streams_.end(),
                      [](const Stream& each) { return each.is_ended && each.waiting.empty(); });
@@ -132,9 +143,9 @@ std::vector<Feed::Item> Feed::take(std::size_t most, std::chrono::microseconds w
   std::vector<Item> taken;
   std::unique_lock lock(mutex_);
   while (true) {
-    if (is_stopped_ && is_stopped_()) return taken;
+    if ((is_stopped_ && is_stopped_()) || (first == First::kIfThere && !has(most))) return taken;
     if (pop(taken)) break;
-    if (first == First::kIfThere || is_over()) return taken;
+    if (is_over()) return taken;
     has_changed_.wait_for(lock, kLookEvery);
   }
   const auto deadline = std::chrono::steady_clock::now() + wait;

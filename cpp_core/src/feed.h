@@ -45,7 +45,8 @@ class Feed {
   enum class First { kAwait, kIfThere };
 
   /// Up to `most` of what the streams have, by turns, each stream's in its order. For the others to join the first it
-  /// waits as long as `wait`. Empty: is_stopped, nothing there (kIfThere), or nothing will come: all have ended.
+  /// waits as long as `wait`. Empty: is_stopped, or nothing will come as all have ended, or (kIfThere) `most`
+  /// are not there and more may come.
   std::vector<Item> take(std::size_t most, std::chrono::microseconds wait, First first);
 
   /// Nothing more of this stream.
@@ -62,6 +63,7 @@ class Feed {
   void read(std::size_t stream, const SourceRequest& request);
   bool put(Item item);
   bool pop(std::vector<Item>& taken);
+  bool has(std::size_t most) const;
   bool is_over() const;
 
   const std::size_t ahead_;

@@ -82,7 +82,7 @@ Result<std::optional<StreamResult>> Streams::next() {
   while (state.ready.empty()) {
     while (!state.failure && state.flight.size() < state.runs.in_flight()) {
       const std::size_t before = state.flight.size();
-      // With runs open, a frame that is not there yet is not waited for: the results of those are.
+      // With runs open, frames that are not there yet are not waited for: the results of those are.
       const auto first = before == 0 ? Feed::First::kAwait : Feed::First::kIfThere;
       state.start_next(first);
       if (state.flight.size() == before) break;

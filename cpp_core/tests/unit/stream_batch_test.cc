@@ -5,9 +5,13 @@
 
 #include <chrono>
 #include <cstdint>
+#include <fcntl.h>
 #include <filesystem>
 #include <map>
 #include <string>
+#include <sys/stat.h>
+#include <thread>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -69,6 +73,22 @@ TEST_CASE("a batch waits for its full size, and not for streams that have ended"
     CHECK(play(streams, 4).by_width == std::map<long, int>{{4, 20}, {1, 1}});
     CHECK(std::chrono::steady_clock::now() - before < 9s);
   }
+}
+
+TEST_CASE("results of a run do not wait for the batch behind it to fill") {
+  Scene scene("any-batch", {3, 3, 3, 1});
+  const std::filesystem::path silent = std::filesystem::path(scene.config().sources[3].request.uri) / "0000.jpg";
+  std::filesystem::remove(silent);
+  REQUIRE(mkfifo(silent.c_str(), 0600) == 0);
+  scene.config().in_flight = 3;
+  scene.config().batch = 4;
+  scene.config().batch_wait = 10s;
+  Streams streams = scene.open();
+  std::this_thread::sleep_for(100ms);  // each of the three has two pictures waiting: one run, and half of another
+  const auto before = std::chrono::steady_clock::now();
+  for (int at = 0; at < 4; ++at) CHECK(streams.next().ok());
+  CHECK(std::chrono::steady_clock::now() - before < 9s);
+  close(open(silent.c_str(), O_WRONLY));  // waits for the reader, and is its end
 }
 
 TEST_CASE("a batch that nobody else joins starts when its time is over: as it is, or filled up where it is fixed") {
