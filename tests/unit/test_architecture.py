@@ -229,3 +229,12 @@ def matches(paths: list[Path] | set[Path], pattern: re.Pattern[str]) -> Iterator
         for number, line in enumerate(text_of(path).splitlines(), start=1):
             if found := pattern.search(line):
                 yield f"{shown(path)}:{number}: '{found[0]}' in: {line.strip()[:100]}"
+
+
+def test_no_two_backends_tests_have_modules_of_one_name() -> None:
+    """One pytest process imports them all by their bare names: of two it would take whichever came first."""
+    places: dict[str, list[Path]] = {}
+    for path in sorted((REPOSITORY / "cpp_core" / "backends").glob("*/tests/**/*.py")):
+        places.setdefault(path.name, []).append(path.relative_to(REPOSITORY))
+    del places["conftest.py"]  # which pytest tells apart
+    assert [each for each in places.values() if len(each) > 1] == []

@@ -122,7 +122,7 @@ def test_the_functions_of_the_manifest_are_the_ones_that_are_looked_up() -> None
 
 
 def test_the_committed_model_is_what_its_script_writes() -> None:
-    from make_affine import affine_model
+    from amlogic_affine import affine_model
 
     assert AFFINE.read_bytes() == affine_model()
 
