@@ -11,7 +11,6 @@ namespace {
 
 using abi::Code;
 using abi::Picture;
-using abi::PixelLayout;
 using module::fail;
 
 bool same_kind(const Picture& left, const Picture& right) noexcept {
@@ -20,23 +19,6 @@ bool same_kind(const Picture& left, const Picture& right) noexcept {
 }
 
 }  // namespace
-
-int plane_count(const Picture& picture) noexcept {
-  switch (picture.layout) {
-    case PixelLayout::kPlanar: return 3;
-    case PixelLayout::kSemiPlanar: return 2;
-    case PixelLayout::kGray: break;
-  }
-  return 1;
-}
-
-PlaneSize plane_size(const Picture& picture, int plane) noexcept {
-  if (plane == 0) return {picture.width_px, picture.height_px};
-  const auto halved = [](std::int32_t samples, std::int32_t shift) { return (samples + (1 << shift) - 1) >> shift; };
-  const std::int32_t width = halved(picture.width_px, picture.chroma_shift_x);
-  return {picture.layout == PixelLayout::kSemiPlanar ? 2 * width : width,
-          halved(picture.height_px, picture.chroma_shift_y)};
-}
 
 std::size_t plane_bytes(const PlaneSize& size, std::int32_t stride_bytes) noexcept {
   return static_cast<std::size_t>(stride_bytes) * static_cast<std::size_t>(size.rows - 1) +

@@ -5,17 +5,14 @@
 #include <cstdint>
 
 #include "edgecore/abi.h"
+#include "edgecore/module.h"
 #include "runtime.h"
 
 namespace edgecore::sophon {
 
-struct PlaneSize {
-  std::int32_t row_bytes = 0;
-  std::int32_t rows = 0;
-};
-
-int plane_count(const abi::Picture& picture) noexcept;
-PlaneSize plane_size(const abi::Picture& picture, int plane) noexcept;
+using module::plane_count;
+using module::plane_size;
+using module::PlaneSize;
 
 /// What the plane takes from its first byte to its last row's end, rows `stride_bytes` apart.
 std::size_t plane_bytes(const PlaneSize& size, std::int32_t stride_bytes) noexcept;

@@ -95,26 +95,6 @@ Code check_wish(const PictureInput& wish, Error* error) noexcept {
               wish.width_px, wish.height_px, wish.inner_width_px, wish.inner_height_px, wish.left_px, wish.top_px);
 }
 
-int plane_count(const Picture& picture) noexcept {
-  switch (picture.layout) {
-    case PixelLayout::kPlanar: return 3;
-    case PixelLayout::kSemiPlanar: return 2;
-    case PixelLayout::kGray: break;
-  }
-  return 1;
-}
-
-PlaneSize plane_size(const Picture& picture, int plane) noexcept {
-  if (plane == 0) return {picture.width_px, picture.height_px};
-  const std::int32_t width = halved(picture.width_px, picture.chroma_shift_x);
-  return {picture.layout == PixelLayout::kSemiPlanar ? 2 * width : width,
-          halved(picture.height_px, picture.chroma_shift_y)};
-}
-
-std::int32_t halved(std::int32_t luma_samples, std::int32_t shift) noexcept {
-  return (luma_samples + (1 << shift) - 1) >> shift;
-}
-
 bool Geometry::operator==(const Geometry& other) const noexcept {
   return width_px == other.width_px && height_px == other.height_px && shift_x == other.shift_x &&
          shift_y == other.shift_y && inner_width_px == other.inner_width_px &&

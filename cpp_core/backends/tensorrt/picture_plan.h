@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "edgecore/abi.h"
+#include "edgecore/module.h"
 #include "kernels/picture_job.h"
 
 namespace edgecore::tensorrt {
@@ -16,17 +17,10 @@ abi::Code check_picture(const abi::Picture& picture, abi::Error* error) noexcept
 /// kInvalidArgument unless the picture's rectangle lies inside the model's input.
 abi::Code check_wish(const abi::PictureInput& wish, abi::Error* error) noexcept;
 
-/// One plane as it lies in memory.
-struct PlaneSize {
-  std::int32_t row_bytes = 0;
-  std::int32_t rows = 0;
-};
-
-int plane_count(const abi::Picture& picture) noexcept;
-PlaneSize plane_size(const abi::Picture& picture, int plane) noexcept;
-
-/// Samples of a subsampled axis, rounded up as the codecs do.
-std::int32_t halved(std::int32_t luma_samples, std::int32_t shift) noexcept;
+using module::halved;
+using module::plane_count;
+using module::plane_size;
+using module::PlaneSize;
 
 /// All that decides where samples lie.
 struct Geometry {

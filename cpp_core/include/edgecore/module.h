@@ -31,6 +31,33 @@ void copy_text(char (&target)[N], const char* text) noexcept {
   std::snprintf(target, N, "%s", text);
 }
 
+/// One plane of a picture as it lies in memory, without padding.
+struct PlaneSize {
+  std::int32_t row_bytes = 0;
+  std::int32_t rows = 0;
+};
+
+inline int plane_count(const abi::Picture& picture) noexcept {
+  switch (picture.layout) {
+    case abi::PixelLayout::kPlanar: return 3;
+    case abi::PixelLayout::kSemiPlanar: return 2;
+    case abi::PixelLayout::kGray: break;
+  }
+  return 1;
+}
+
+/// Samples of a subsampled axis, rounded up as the codecs do.
+inline std::int32_t halved(std::int32_t luma_samples, std::int32_t shift) noexcept {
+  return (luma_samples + (1 << shift) - 1) >> shift;
+}
+
+inline PlaneSize plane_size(const abi::Picture& picture, int plane) noexcept {
+  if (plane == 0) return {picture.width_px, picture.height_px};
+  const std::int32_t width = halved(picture.width_px, picture.chroma_shift_x);
+  return {picture.layout == abi::PixelLayout::kSemiPlanar ? 2 * width : width,
+          halved(picture.height_px, picture.chroma_shift_y)};
+}
+
 /// An engine that only blocks: the rest of the seam for free. One run may be open; submit() does it, wait() hands it over.
 class BlockingEngine : public abi::Engine {
  public:
