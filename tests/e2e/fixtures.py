@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -80,6 +81,15 @@ def build(row: str, folder: Path) -> Built:
     shipped = tuple(sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()))
     unpack_tar(archives["tests"], folder, strip=1)
     return Built(REPOSITORY / "out" / row, manifest, folder, shipped)
+
+
+def with_module(built: Built, backend: str, cache: Workspace, folder: Path) -> Built:
+    """A copy of the unpacked artifact with one more module: all of an architecture were compiled together."""
+    module = f"lib/edgecore/libedgecore-{backend}.so"
+    shutil.copytree(built.tree, folder, symlinks=True)
+    core = cache.product("core", f"core-{built.manifest['arch']}", built.manifest["made_from"]["core"])
+    shutil.copy(core / "runtime" / module, folder / module)
+    return replace(built, tree=folder)
 
 
 @pytest.fixture(scope="session")
